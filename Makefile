@@ -1,0 +1,105 @@
+# shunt: build, install, test, lint, bench, demo, fuzz, clean.
+#
+#   make                      release build, leaves ./shunt
+#   make DEBUG=1              -O0 -g, in its own build folder
+#   make SAN=address,undefined | SAN=thread     sanitizer builds
+#   make CC=clang             another compiler
+#   make install DESTDIR=... PREFIX=/usr/local
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SECONDS ?=
+
+VERSION := $(shell cat VERSION)
+FOLDERS := base strategies router conf proxy control admin cli
+PACKAGES := libevent openssl yaml-0.1 libpcre2-8 libnghttp2 jansson
+
+# One build folder per flavour, so that they never mix.
+FLAVOUR := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),$(if $(DEBUG),debug,release))
+comma   := ,
+BUILD   := build/$(if $(filter cc gcc,$(CC)),,$(CC)-)$(FLAVOUR)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wvla -Wformat=2 -Wundef
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+	-fstack-clash-protection -fcf-protection
+CFLAGS_debug := -O0 -g3
+CFLAGS_san := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) \
+	-fno-sanitize-recover=all -DARENA_MALLOC
+KIND := $(if $(SAN),san,$(if $(DEBUG),debug,release))
+
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -fPIE -pthread \
+	-DSHUNT_VERSION='"$(VERSION)"' $(WARNINGS) $(CFLAGS_$(KIND)) $(CFLAGS)
+ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
+	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+# The linker is asked only for what is used, so a library is listed once here.
+LIBS = -Wl,--as-needed -levent -lyaml -lpcre2-8 -ljansson
+
+SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
+PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
+	conf/% proxy/h1_parse.o proxy/http.o proxy/wheel.o),$(OBJECTS))
+UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
+UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+
+.PHONY: all deps deps-test install test check unit e2e lint bench demo fuzz \
+	clean distclean san
+
+all: deps
+	@$(MAKE) --no-print-directory $(BUILD)/shunt
+	@if [ $(BUILD) = build/release ]; then cp $(BUILD)/shunt shunt; fi
+
+$(BUILD)/shunt: $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+$(BUILD)/%.o: %.c VERSION Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Unit tests see only the pure folders: no libevent, no sockets.
+$(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
+		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8
+
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+
+deps:
+	@./tools/install-deps build
+deps-test:
+	@./tools/install-deps build test
+deps-bench:
+	@./tools/install-deps build bench
+
+install: all
+	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
+	install -D -m 644 examples/demo.yaml \
+		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples/demo.yaml
+
+# Everything that must hold: unit, end-to-end and lint checks.
+test: deps-test
+	@$(MAKE) --no-print-directory all
+	@./tests/run $(if $(SAN),--san $(SAN)) --build $(BUILD)
+
+units: $(UNIT_TESTS)
+
+lint: deps-test
+	@./tests/lint/run
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory all
+	@./bench/run
+
+demo:
+	@$(MAKE) --no-print-directory all
+	@./examples/demo $(SECONDS)
+
+fuzz:
+	@$(MAKE) --no-print-directory deps-test
+	@./tests/fuzz/run $(or $(SECONDS),60)
+
+clean:
+	rm -rf build shunt
+
+distclean: clean

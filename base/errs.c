@@ -1,0 +1,62 @@
+/* The error table's rows. */
+#include "base/errs.h"
+
+#include "base/check.h"
+
+static const struct {
+	int status;
+	bool retry;
+	enum reason reason;
+	const char *words;
+} rows[] = {
+#define X(name, status, retry, reason, words) \
+	[ERR_##name] = {status, retry, reason, words},
+    ERRORS(X)
+#undef X
+};
+
+static const char *const reason_names[REASON_COUNT] = {
+    [REASON_NONE] = "",
+    [REASON_STATUS] = "status",
+    [REASON_BODY] = "body",
+    [REASON_CONNECT] = "connect",
+    [REASON_TIMEOUT] = "timeout",
+    [REASON_RESET] = "reset",
+    [REASON_NO_POD] = "no_pod",
+    [REASON_CLIENT_ABORT] = "client_abort",
+};
+
+int
+err_status(enum err e)
+{
+	CHECK(e < ERR_COUNT);
+	return rows[e].status;
+}
+
+bool
+err_may_retry(enum err e)
+{
+	CHECK(e < ERR_COUNT);
+	return rows[e].retry;
+}
+
+enum reason
+err_reason(enum err e)
+{
+	CHECK(e < ERR_COUNT);
+	return rows[e].reason;
+}
+
+const char *
+err_words(enum err e)
+{
+	CHECK(e < ERR_COUNT);
+	return rows[e].words;
+}
+
+const char *
+reason_name(enum reason r)
+{
+	CHECK(r < REASON_COUNT);
+	return reason_names[r];
+}

@@ -1,0 +1,67 @@
+/*
+ * The error table: everything that can end a transaction or an attempt, and
+ * for each its HTTP status, whether the attempt may be made again, whom the
+ * counters blame, and the words for logs and clients. Pure.
+ */
+#ifndef BASE_ERRS_H
+#define BASE_ERRS_H
+
+#include <stdbool.h>
+
+/* Values of the `reason` label of shunt_errors_total. */
+enum reason {
+	REASON_NONE, /* not the version's doing */
+	REASON_STATUS,
+	REASON_BODY,
+	REASON_CONNECT,
+	REASON_TIMEOUT,
+	REASON_RESET,
+	REASON_NO_POD,
+	REASON_CLIENT_ABORT,
+	REASON_COUNT,
+};
+
+/* clang-format off */
+/*    name               status retry  reason               words */
+#define ERRORS(X)                                                            \
+	X(NONE,               0, false, REASON_NONE,         "ok")                                    \
+	X(BAD_REQUEST,      400, false, REASON_NONE,         "malformed request")                     \
+	X(NO_ROUTE,         404, false, REASON_NONE,         "no service for this host and path")     \
+	X(HEADER_TIMEOUT,   408, false, REASON_NONE,         "request head took too long")            \
+	X(BODY_TIMEOUT,     408, false, REASON_CLIENT_ABORT, "request body took too long")            \
+	X(BODY_TOO_LARGE,   413, false, REASON_NONE,         "request body exceeds the limit")        \
+	X(EXPECTATION,      417, false, REASON_NONE,         "expectation is not supported")          \
+	X(HEAD_TOO_LARGE,   431, false, REASON_NONE,         "request head exceeds the limit")        \
+	X(INTERNAL,         500, false, REASON_NONE,         "out of memory")                         \
+	X(NOT_IMPLEMENTED,  501, false, REASON_NONE,         "not implemented")                       \
+	X(CONNECT_FAILED,   502, true,  REASON_CONNECT,      "pod did not accept the connection")     \
+	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \
+	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
+	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
+	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
+	X(CONNECT_TIMEOUT,  504, true,  REASON_CONNECT,      "pod did not accept in time")            \
+	X(RESPONSE_TIMEOUT, 504, false, REASON_TIMEOUT,      "pod did not answer in time")            \
+	X(VERSION,          505, false, REASON_NONE,         "HTTP version is not supported")         \
+	X(CLIENT_ABORT,       0, false, REASON_CLIENT_ABORT, "client went away")                      \
+	X(IDLE,               0, false, REASON_NONE,         "idle too long")                         \
+	X(SHUTDOWN,           0, false, REASON_NONE,         "shutting down")
+/* clang-format on */
+
+enum err {
+#define X(name, status, retry, reason, words) ERR_##name,
+	ERRORS(X)
+#undef X
+	ERR_COUNT
+};
+
+/* 0 where no answer can or should be sent. */
+int err_status(enum err e);
+/* Whether the same request may be tried on another pod. */
+bool err_may_retry(enum err e);
+enum reason err_reason(enum err e);
+/* For logs and for the body of the reply. */
+const char *err_words(enum err e);
+/* The metric label; "" for REASON_NONE. */
+const char *reason_name(enum reason r);
+
+#endif

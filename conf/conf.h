@@ -1,0 +1,33 @@
+/*
+ * From a YAML file to settings and services: tree with positions, option
+ * tables, cross-checks. Every error is collected, none stops the pass.
+ * Main thread only.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stddef.h>
+
+#include "conf/settings.h"
+#include "router/spec.h"
+
+struct conf {
+	struct settings settings;
+	struct spec *spec; /* owned; plan_build() takes matches out of it */
+};
+
+/* "file:line:column: message", in the order of the file. */
+struct conf_errors {
+	char **lines;
+	size_t n;
+};
+
+/* NULL when there was any error; then errors has at least one line. */
+struct conf *conf_load(const char *path, struct conf_errors *errors);
+/* The same from memory; `name` stands for the file in messages. */
+struct conf *conf_parse(
+    const char *name, const char *text, size_t len, struct conf_errors *errors);
+void conf_free(struct conf *c);
+void conf_errors_free(struct conf_errors *errors);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Everything in the config that is not a service: where to listen, limits,
+ * timeouts. Plain data, immutable after conf_load(); all times in
+ * milliseconds, all sizes in bytes.
+ */
+#ifndef CONF_SETTINGS_H
+#define CONF_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+struct timeouts {
+	uint32_t header;   /* first byte of a request to the end of its head */
+	uint32_t body;	   /* between two reads of a body */
+	uint32_t idle;	   /* client connection without a request */
+	uint32_t connect;  /* to a pod */
+	uint32_t response; /* request sent to the head of the response */
+	uint32_t tunnel;   /* between two reads of a tunnel */
+	uint32_t drain;	   /* stop: requests in flight may take this long */
+};
+
+struct limits {
+	uint32_t connections;  /* from clients, over all workers */
+	uint32_t header_bytes; /* of a request or response head */
+	uint32_t header_count; /* fields in a head */
+	uint64_t body_bytes;   /* of a request body; 0 = any */
+};
+
+enum x_forwarded {
+	X_FORWARDED_APPEND,
+	X_FORWARDED_REPLACE,
+	X_FORWARDED_OFF,
+};
+
+/* An address block whose X-Forwarded-* is believed. */
+struct cidr {
+	int family;
+	uint8_t address[16];
+	unsigned bits;
+};
+
+struct forward {
+	enum x_forwarded x_forwarded;
+	bool via;
+	struct cidr *trusted;
+	size_t ntrusted;
+};
+
+struct settings {
+	struct address *listeners;
+	size_t nlisteners;
+	char *admin_socket;   /* NULL = none */
+	struct address admin; /* len == 0: none */
+	unsigned workers;     /* 0 = one per CPU */
+	struct timeouts timeouts;
+	struct limits limits;
+	struct forward forward;
+};
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * The main thread: owns the current plan and the workers, and carries out
+ * every change. Nothing here may be called from another thread.
+ */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "router/plan.h"
+
+struct conf;
+struct control;
+struct event_base;
+struct settings;
+struct windows;
+
+/*
+ * Binds the listeners, starts workers and checks. Consumes the conf, also on
+ * failure; NULL with the reason in why, and nothing is left running.
+ * The config path is read again by control_reload().
+ */
+struct control *control_new(
+    const char *config_path, struct conf *conf, char *why, size_t why_size);
+void control_free(struct control *c);
+
+struct event_base *control_base(struct control *c);
+
+/*
+ * Runs until stopped. SIGHUP reloads; SIGTERM and SIGINT drain: listeners
+ * close, requests in flight finish, at most timeouts.drain long; a second
+ * one stops at once. 0, or -1 when the loop failed.
+ */
+int control_run(struct control *c);
+
+/* What is now in force (published last). Borrowed until the loop's turn ends.
+ */
+const struct plan *control_plan(const struct control *c);
+const struct settings *control_settings(const struct control *c);
+const struct windows *control_windows(const struct control *c);
+unsigned control_workers(const struct control *c);
+
+/* Listeners are bound, workers run and it is not draining. */
+bool control_ready(const struct control *c);
+
+/* For shunt_connections{listener}: false after the last. */
+bool control_listener(const struct control *c, size_t i, const char **address,
+    unsigned *connections);
+
+/*
+ * Called once every worker has the new plan (error NULL), or at once with
+ * what was wrong (then nothing has changed). May be called before the
+ * function that was given it returns.
+ */
+typedef void control_done(void *arg, const char *error);
+
+void control_set_weights(struct control *c, const char *service,
+    const struct weight_change *changes, size_t n, control_done *done,
+    void *arg);
+
+/*
+ * Reads the config file again. A broken file changes nothing; the error is
+ * all its lines, joined with newlines. Weights set at run time stay in force
+ * for versions that are still there, unless the file's own weights for the
+ * service changed since the last load.
+ */
+void control_reload(struct control *c, control_done *done, void *arg);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * A worker: one thread, one event base, its own listening sockets, its own
+ * connections to clients and pods. What main may do with it.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <stdint.h>
+
+struct mailbox;
+struct plan;
+struct settings;
+struct worker;
+
+/*
+ * The plan must have been held once for this worker (it says MSG_PLAN_LEFT
+ * when it is done with it); the settings stay valid until the worker has
+ * answered the next MSG_PLAN. NULL with errno set.
+ */
+struct worker *worker_new(unsigned index, struct mailbox *to_main,
+    struct plan *plan, const struct settings *settings);
+/* Starts the thread; -1 with errno set. */
+int worker_start(struct worker *w);
+/* Any thread. */
+struct mailbox *worker_mailbox(struct worker *w);
+/* Waits for the thread (after MSG_STOP), then frees all it owned. */
+void worker_free(struct worker *w);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * The plan: the immutable snapshot of everything a request decides on. Main
+ * builds and frees plans; workers only read the one they were given. Any
+ * change (weights, reload, health) is a new plan; what did not change is
+ * shared between the old and the new one.
+ */
+#ifndef ROUTER_PLAN_H
+#define ROUTER_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "router/health.h"
+#include "router/match.h"
+#include "router/spec.h"
+
+#define PLAN_MAGIC 0x91a40001u
+
+struct pod;
+struct split;
+struct tally;
+struct ruleset; /* a service's rules, shared between plans */
+struct route_table;
+
+struct version {
+	char *name;
+	unsigned index;	 /* in service->versions */
+	uint64_t weight; /* as set, in 1/WEIGHT_ONE */
+	struct tally *tally;
+	struct pod **pods; /* all of them */
+	size_t npods;
+	struct pod **ready; /* those that take requests */
+	size_t nready;
+};
+
+/* One service as of this plan; immutable once published. */
+struct service {
+	int refs; /* main only */
+	char *name;
+	struct version *versions;
+	size_t nversions;
+	size_t stable;
+	struct split *split;
+	struct ruleset *rules;
+	const struct balance_ops *balance;
+	struct health_rules health;
+	struct retry_spec retry;
+	int error_min, error_max;
+	bool empty_stable;
+	struct tally *own; /* answers the proxy made itself */
+};
+
+struct plan {
+	unsigned magic;
+	int refs; /* main only */
+	uint64_t generation;
+	struct service **services;
+	size_t nservices;
+	struct route_table *routes;
+};
+
+/*
+ * Compiles a spec. With `old`, pods of the same service, version and address,
+ * tallies of the same service and version, and splits of the same weights go
+ * on in the new plan; pods that are no longer in it are marked gone.
+ * The match and regex objects move out of the spec. One reference; NULL with
+ * the reason in why (the old plan is untouched then).
+ */
+struct plan *plan_build(struct spec *spec, const struct plan *old,
+    unsigned nworkers, uint64_t now_us, char *why, size_t why_size);
+
+/*
+ * Marks gone the pods of the old plan that the new one lacks, and unmarks
+ * those it has: called when the new plan is about to be published.
+ */
+void plan_retire(const struct plan *old, const struct plan *new);
+
+/* main thread only */
+struct plan *plan_hold(struct plan *p);
+void plan_drop(struct plan *p);
+
+struct weight_change {
+	const char *version;
+	uint64_t weight; /* in 1/WEIGHT_ONE */
+};
+
+/*
+ * The old plan with other weights for one service; versions not named keep
+ * theirs. NULL with the reason in why (it names what is known) for an unknown
+ * service or version, one named twice, or weights that add up to nothing.
+ */
+struct plan *plan_with_weights(const struct plan *old, const char *service,
+    const struct weight_change *changes, size_t n, char *why, size_t why_size);
+
+/*
+ * The old plan with the ready pods of one service as their states say now.
+ * NULL only without memory.
+ */
+struct plan *plan_with_health(const struct plan *old, const char *service);
+
+/* NULL when there is none. */
+const struct service *plan_service(const struct plan *p, const char *name);
+const struct version *service_version(
+    const struct service *s, const char *name);
+
+/*
+ * Host and path to service by the Gateway API's precedence: exact host before
+ * the longest wildcard before any; exact path before the longest prefix
+ * before regex in file order. NULL: no route. Any thread.
+ */
+const struct service *plan_match(const struct plan *p, const struct request *r);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * One running instance of a version: its address, its state and, per worker,
+ * what that worker has going on with it. A pod outlives plans and is shared
+ * by them; the last holder frees it.
+ */
+#ifndef ROUTER_POD_H
+#define ROUTER_POD_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "router/health.h"
+
+#define POD_MAGIC 0x90d00001u
+
+/* owned by the proxy folder: connections that wait for the next request */
+struct upstream;
+
+/* written by one worker */
+struct pod_slot {
+	alignas(64) _Atomic uint32_t inflight; /* read by main */
+	uint32_t nidle;			       /* worker's own */
+	struct upstream *idle;		       /* worker's own, newest first */
+};
+
+struct pod {
+	unsigned magic;
+	_Atomic unsigned refs;
+	struct address address;
+
+	/* written by main, read by workers: close idle connections to it */
+	_Atomic bool gone;
+
+	/* main only */
+	enum pod_state state;
+	struct health health;
+	char reason[96]; /* why it is in that state; "" when up */
+
+	unsigned nslots;
+	struct pod_slot slots[];
+};
+
+/* In state starting, one reference; NULL without memory. */
+struct pod *pod_new(const struct address *address, unsigned nworkers);
+/* Any thread. */
+struct pod *pod_hold(struct pod *p);
+void pod_drop(struct pod *p);
+
+/* Requests in flight over all workers; any thread. */
+unsigned pod_inflight(const struct pod *p);
+/* Called by the worker that owns the slot. */
+static inline void
+pod_inflight_add(struct pod *p, unsigned worker, int n)
+{
+	_Atomic uint32_t *c = &p->slots[worker].inflight;
+
+	atomic_store_explicit(c,
+	    atomic_load_explicit(c, memory_order_relaxed) + (uint32_t)n,
+	    memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Services as the config describes them: plain data, filled by conf, turned
+ * into an immutable plan by plan_build(). Everything a spec points to is
+ * owned by it; main thread only.
+ */
+#ifndef ROUTER_SPEC_H
+#define ROUTER_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "router/health.h"
+
+struct balance_ops;
+struct match;
+struct pattern;
+
+enum path_kind {
+	PATH_PREFIX, /* by segment: /a leads to /a and /a/b, not to /ab */
+	PATH_EXACT,
+	PATH_REGEX,
+};
+
+struct route_spec {
+	char *host; /* lower case; NULL = any, "*.x" = one or more labels */
+	enum path_kind kind;
+	char *path;
+	struct pattern *regex; /* only with PATH_REGEX */
+};
+
+struct version_spec {
+	char *name;
+	uint64_t weight; /* in 1/WEIGHT_ONE */
+	struct address *pods;
+	size_t npods;
+};
+
+struct rule_spec {
+	struct match *match;
+	size_t version; /* index into versions */
+};
+
+/* What may be retried; bits of retry_spec.on */
+enum {
+	RETRY_CONNECT = 1 << 0,
+	RETRY_RESET = 1 << 1,
+};
+
+struct retry_spec {
+	unsigned attempts; /* additional ones; 0 = never */
+	unsigned on;
+};
+
+struct service_spec {
+	char *name;
+	struct route_spec *routes;
+	size_t nroutes;
+	struct version_spec *versions;
+	size_t nversions;
+	size_t stable; /* index into versions */
+	struct rule_spec *rules;
+	size_t nrules;
+	const struct balance_ops *balance;
+	struct health_rules health;
+	struct retry_spec retry;
+	int error_min, error_max; /* statuses that count as errors */
+	bool empty_stable; /* a version without ready pods: stable, else 503 */
+};
+
+struct spec {
+	struct service_spec *services;
+	size_t nservices;
+};
+
+struct spec *spec_new(void);
+/* Frees all it points to; NULL is fine. */
+void spec_free(struct spec *s);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * What one version's answers add up to: a slot of counters per worker, so
+ * that counting needs no lock and no shared cache line. A tally outlives
+ * plans: reloads and weight changes keep it, so no counter is ever lost.
+ */
+#ifndef ROUTER_TALLY_H
+#define ROUTER_TALLY_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/errs.h"
+#include "base/hist.h"
+
+#define TALLY_MAGIC    0x7a11e001u
+#define TALLY_CODE_MIN 100
+#define TALLY_CODE_MAX 599
+
+typedef _Atomic uint64_t tally_count;
+
+/* written by one worker, read by main */
+struct tally_slot {
+	alignas(64) tally_count codes[TALLY_CODE_MAX - TALLY_CODE_MIN + 1];
+	tally_count errors[REASON_COUNT];
+	tally_count retries;
+	tally_count duration_us; /* sum over all answers */
+	tally_count buckets[HIST_BUCKETS];
+	uint32_t cursor; /* worker's own: where round_robin stands */
+};
+
+struct tally {
+	unsigned magic;
+	int refs; /* main only */
+	unsigned nslots;
+	struct tally_slot slots[];
+};
+
+/* The sum over all workers at one moment; plain numbers. */
+struct tally_sum {
+	uint64_t codes[TALLY_CODE_MAX - TALLY_CODE_MIN + 1];
+	uint64_t errors[REASON_COUNT];
+	uint64_t retries;
+	uint64_t duration_us;
+	uint64_t buckets[HIST_BUCKETS];
+};
+
+/* One slot per worker, all zero; one reference. NULL without memory. */
+struct tally *tally_new(unsigned nworkers);
+/* main thread only */
+struct tally *tally_hold(struct tally *t);
+void tally_drop(struct tally *t);
+
+/* Adds to a counter of the caller's own slot. */
+static inline void
+tally_add(tally_count *c, uint64_t n)
+{
+	atomic_store_explicit(c,
+	    atomic_load_explicit(c, memory_order_relaxed) + n,
+	    memory_order_relaxed);
+}
+
+/*
+ * An answer from a pod of this version: its status (100..599, others count
+ * as the nearest) and how long it took from the request's first byte.
+ */
+void tally_answer(
+    struct tally *t, unsigned worker, int status, uint64_t duration_us);
+/* A failure, whether or not an answer came; REASON_NONE counts nothing. */
+void tally_error(struct tally *t, unsigned worker, enum reason reason);
+void tally_retry(struct tally *t, unsigned worker);
+
+/* Any thread. */
+void tally_read(const struct tally *t, struct tally_sum *sum);
+
+/* Answers of any status. */
+uint64_t tally_answers(const struct tally_sum *sum);
+/*
+ * Errors for the error rate: every reason but client_abort. What an error
+ * rate is divided by: answers, and failures that gave no answer.
+ */
+uint64_t tally_errors(const struct tally_sum *sum);
+uint64_t tally_attempts(const struct tally_sum *sum);
+
+#endif
