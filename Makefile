@@ -15,8 +15,8 @@ FOLDERS := base strategies router conf proxy control admin cli
 PACKAGES := libevent openssl yaml-0.1 libpcre2-8 libnghttp2 jansson
 
 # One build folder per flavour, so that they never mix.
-FLAVOUR := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),$(if $(DEBUG),debug,release))
 comma   := ,
+FLAVOUR := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),$(if $(DEBUG),debug,release))
 BUILD   := build/$(if $(filter cc gcc,$(CC)),,$(CC)-)$(FLAVOUR)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -39,7 +39,7 @@ SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
-	conf/% proxy/h1_parse.o proxy/http.o proxy/wheel.o),$(OBJECTS))
+	conf/% proxy/h1_parse.o proxy/h1_chunks.o proxy/http.o proxy/wheel.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 

@@ -2,6 +2,7 @@
 #ifndef BASE_QUEUE_H
 #define BASE_QUEUE_H
 
+#include <stddef.h>
 #include <sys/queue.h>
 
 /* The body may remove and free `var`. */

@@ -33,11 +33,11 @@ struct h1_head {
 	int minor;		    /* HTTP/1.minor, 0 or 1 */
 	struct field *fields;	    /* caller's array */
 	unsigned nfields, max_fields;
-	struct span host;	/* requests: value of Host, p == NULL without */
-	struct span connection; /* first Connection field, for its options */
-	bool has_connection;
-	bool keep_alive; /* by version and Connection */
-	bool upgrade;	 /* Connection: upgrade with an Upgrade field */
+	struct span host; /* requests: value of Host, p == NULL without */
+	bool keep_alive;  /* by version and Connection */
+	bool close;	  /* Connection: close was said */
+	bool connection_upgrade; /* Connection: upgrade was said */
+	bool connection_names;	 /* Connection names other fields, too */
 	bool expect_continue;
 	enum h1_body body;
 	uint64_t length;

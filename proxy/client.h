@@ -1,0 +1,51 @@
+/*
+ * What a txn may order from the connection its request came on, whatever
+ * protocol that speaks. The codec tells the txn of events by the functions
+ * of txn.h. Worker thread only.
+ */
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/errs.h"
+#include "base/queue.h"
+#include "base/span.h"
+
+struct client;
+struct h1_head;
+struct worker;
+
+struct client_ops {
+	/*
+	 * A response head: 1xx ones any number of times, then a final one.
+	 * The spans may be reused after the call. The codec frames the body
+	 * as the client understands it.
+	 */
+	void (*send_head)(struct client *c, const struct h1_head *head);
+	/* A piece of the body; stays in place until conn_flush(). */
+	void (*send_data)(struct client *c, struct span piece);
+	/* The response is complete; the txn is forgotten. */
+	void (*send_end)(struct client *c);
+	/* Stop and go on reading the request body. */
+	void (*pause)(struct client *c);
+	void (*resume)(struct client *c);
+	/* Cut the response short; the txn is forgotten. */
+	void (*reset)(struct client *c, enum err reason);
+};
+
+struct client {
+	unsigned magic;
+	const struct client_ops *ops;
+	struct worker *worker;
+	TAILQ_ENTRY(client) link; /* worker->clients */
+	/* the peer, for X-Forwarded-For */
+	uint8_t ip_len;
+	char ip[INET6_ADDRSTRLEN];
+	uint8_t family;
+	uint8_t address[16];
+};
+
+#endif

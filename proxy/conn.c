@@ -1,0 +1,449 @@
+/* A socket: events in, orders out. */
+#include "proxy/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/check.h"
+#include "proxy/loop.h"
+
+#define CONN_MAGIC 0xc0220001u
+
+/* Deadlines are left hanging and put off: cheaper than unhooking them. */
+#define NEVER UINT64_MAX
+
+/* How conn_kick() marks its event: no epoll event carries it. */
+#define KICK EV_TIMEOUT
+
+struct conn {
+	unsigned magic;
+	int fd;
+	struct loop *loop;
+	conn_handler *handle;
+	void *owner;
+	int error;
+	bool connecting : 1;
+	bool readable : 1;
+	bool ended : 1; /* the kernel has seen the peer's end of stream */
+	bool paused : 1;
+	bool failed : 1;
+	bool shut_when_drained : 1;
+	/* what the socket did not take */
+	char *backlog;
+	size_t backlog_start, backlog_end, backlog_size;
+	struct wheel_entry deadline;
+	struct dead dead;
+	struct event event;
+};
+
+static void
+conn_fail(struct conn *c, int error)
+{
+	if (c->failed || c->fd < 0)
+		return;
+	c->failed = true;
+	c->error = error;
+	c->handle(c->owner, CONN_FAILED);
+}
+
+static void
+backlog_drop(struct conn *c)
+{
+	free(c->backlog);
+	c->backlog = NULL;
+	c->backlog_start = c->backlog_end = c->backlog_size = 0;
+}
+
+/* Bounded by its callers: whoever feeds us stops at CONN_BLOCKED. */
+static bool
+backlog_append(struct conn *c, struct span bytes)
+{
+	if (c->backlog_end + bytes.n > c->backlog_size) {
+		size_t size = c->backlog_end + bytes.n;
+		char *grown = realloc(c->backlog, size);
+
+		if (grown == NULL)
+			return false;
+		c->backlog = grown;
+		c->backlog_size = size;
+	}
+	memcpy(c->backlog + c->backlog_end, bytes.p, bytes.n);
+	c->backlog_end += bytes.n;
+	return true;
+}
+
+static void
+backlog_send(struct conn *c)
+{
+	ssize_t n;
+
+	while (c->backlog_start < c->backlog_end) {
+		n = send(c->fd, c->backlog + c->backlog_start,
+		    c->backlog_end - c->backlog_start, MSG_NOSIGNAL);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN)
+				conn_fail(c, errno);
+			return;
+		}
+		c->backlog_start += (size_t)n;
+	}
+	backlog_drop(c);
+	if (c->shut_when_drained)
+		shutdown(c->fd, SHUT_WR);
+	c->handle(c->owner, CONN_DRAINED);
+}
+
+/* A reset that arrives while nobody reads must be noticed all the same. */
+static void
+notice_reset(struct conn *c)
+{
+	char byte;
+
+	if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	    errno != EAGAIN && errno != EINTR)
+		conn_fail(c, errno);
+}
+
+static void
+finish_connect(struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	c->connecting = false;
+	if (error != 0)
+		conn_fail(c, error);
+	else
+		c->handle(c->owner, CONN_CONNECTED);
+}
+
+static void
+conn_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct loop *l;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	(void)fd;
+	l = c->loop;
+	if (c->connecting) {
+		if (what & EV_WRITE)
+			finish_connect(c);
+		conn_flush(l);
+		return;
+	}
+	if (what & EV_CLOSED)
+		c->ended = true;
+	if (what & (EV_READ | EV_CLOSED))
+		c->readable = true;
+	if ((what & EV_WRITE) && c->backlog != NULL)
+		backlog_send(c);
+	if (c->fd >= 0 && !c->failed && (c->readable || (what & KICK))) {
+		if (!c->paused)
+			c->handle(c->owner, CONN_READABLE);
+		else if (c->ended)
+			notice_reset(c);
+	}
+	conn_flush(l);
+}
+
+void
+conn_on_deadline(struct wheel_entry *e)
+{
+	struct conn *c =
+	    (struct conn *)((char *)e - offsetof(struct conn, deadline));
+	struct loop *l;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	l = c->loop;
+	c->handle(c->owner, CONN_TIMEOUT);
+	conn_flush(l);
+}
+
+struct conn *
+conn_new(struct loop *l, int fd, conn_handler *handle, void *owner)
+{
+	struct conn *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		goto fail;
+	c->magic = CONN_MAGIC;
+	c->fd = fd;
+	c->loop = l;
+	c->handle = handle;
+	c->owner = owner;
+	if (event_assign(&c->event, l->base, fd,
+		EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+		conn_on_event, c) < 0 ||
+	    event_add(&c->event, NULL) < 0)
+		goto fail;
+	return c;
+fail:
+	free(c);
+	close(fd);
+	return NULL;
+}
+
+struct conn *
+conn_connect(
+    struct loop *l, const struct address *to, conn_handler *handle, void *owner)
+{
+	const int one = 1;
+	struct conn *c;
+	int fd, saved;
+
+	fd = socket(
+	    to->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+	    (connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0 &&
+		errno != EINPROGRESS)) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return NULL;
+	}
+	c = conn_new(l, fd, handle, owner);
+	if (c == NULL)
+		errno = ENOMEM;
+	else
+		c->connecting = true;
+	return c;
+}
+
+static void
+conn_free(struct dead *d)
+{
+	struct conn *c =
+	    (struct conn *)((char *)d - offsetof(struct conn, dead));
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	c->magic = 0;
+	free(c);
+}
+
+void
+conn_close(struct conn *c)
+{
+	struct loop *l;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	CHECK(c->fd >= 0);
+	l = c->loop;
+	if (l->gather.conn == c)
+		conn_flush(l);
+	if (c->fd < 0) /* the flush failed and our owner closed us */
+		return;
+	event_del(&c->event);
+	loop_clear_deadline(l, &c->deadline);
+	close(c->fd);
+	c->fd = -1;
+	backlog_drop(c);
+	loop_bury(l, &c->dead, conn_free);
+}
+
+bool
+conn_readable(const struct conn *c)
+{
+	return c->readable && c->fd >= 0 && !c->paused && !c->failed;
+}
+
+int64_t
+conn_read(struct conn *c, char *buf, size_t size)
+{
+	ssize_t n;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	conn_flush(c->loop);
+	if (!conn_readable(c))
+		return -1;
+	do
+		n = recv(c->fd, buf, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		c->readable = false;
+		if (errno == EAGAIN)
+			return -1;
+		c->failed = true;
+		c->error = errno;
+		return -2;
+	}
+	/* a short read has drained the socket: no second one for EAGAIN */
+	if ((size_t)n < size && !c->ended)
+		c->readable = false;
+	return n;
+}
+
+void
+conn_kick(struct conn *c)
+{
+	CHECK_OBJ(c, CONN_MAGIC);
+	if (c->fd >= 0 && !c->paused)
+		event_active(&c->event, KICK, 0);
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+}
+
+void
+conn_resume(struct conn *c)
+{
+	c->paused = false;
+	if (c->readable)
+		conn_kick(c);
+}
+
+/* Copies what the socket did not take and tells the owner to stop. */
+static void
+keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
+{
+	bool was_empty = c->backlog == NULL;
+
+	for (int i = 0; i < n; i++) {
+		if (sent >= iov[i].iov_len) {
+			sent -= iov[i].iov_len;
+			continue;
+		}
+		if (!backlog_append(
+			c, (struct span){(char *)iov[i].iov_base + sent,
+			       iov[i].iov_len - sent})) {
+			conn_fail(c, ENOMEM);
+			return;
+		}
+		sent = 0;
+	}
+	if (was_empty && c->backlog != NULL)
+		c->handle(c->owner, CONN_BLOCKED);
+}
+
+void
+conn_flush(struct loop *l)
+{
+	struct gather *g = &l->gather;
+	struct conn *c = g->conn;
+	size_t want = 0;
+	ssize_t sent;
+	int n = g->n;
+
+	if (c == NULL)
+		return;
+	CHECK_OBJ(c, CONN_MAGIC);
+	g->conn = NULL;
+	g->n = 0;
+	g->nsmall = 0;
+	if (c->fd < 0 || c->failed)
+		return;
+	for (int i = 0; i < n; i++)
+		want += g->iov[i].iov_len;
+	do
+		sent = writev(c->fd, g->iov, n);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && errno != EAGAIN)
+		conn_fail(c, errno);
+	else if (sent < 0 || (size_t)sent < want)
+		keep_rest(c, g->iov, n, sent < 0 ? 0 : (size_t)sent);
+}
+
+/* The gather is c's with room for one more; false when c takes no orders. */
+static bool
+gather_for(struct conn *c)
+{
+	struct gather *g = &c->loop->gather;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	if (g->conn != NULL && (g->conn != c || g->n == GATHER_IOVS))
+		conn_flush(c->loop);
+	if (c->fd < 0 || c->failed)
+		return false;
+	return true;
+}
+
+void
+conn_write(struct conn *c, struct span bytes)
+{
+	struct gather *g = &c->loop->gather;
+
+	if (bytes.n == 0 || !gather_for(c))
+		return;
+	if (c->backlog != NULL) {
+		if (!backlog_append(c, bytes))
+			conn_fail(c, ENOMEM);
+		return;
+	}
+	g->conn = c;
+	g->iov[g->n].iov_base = (void *)(uintptr_t)bytes.p;
+	g->iov[g->n].iov_len = bytes.n;
+	g->n++;
+}
+
+void
+conn_write_small(struct conn *c, struct span bytes)
+{
+	struct gather *g = &c->loop->gather;
+	char *copy;
+
+	CHECK(bytes.n <= GATHER_SMALL);
+	if (g->conn != c || g->n == GATHER_IOVS ||
+	    g->nsmall + bytes.n > GATHER_SMALL)
+		conn_flush(c->loop);
+	copy = g->small + g->nsmall;
+	memcpy(copy, bytes.p, bytes.n);
+	conn_write(c, (struct span){copy, bytes.n});
+	if (g->conn == c)
+		g->nsmall += bytes.n;
+}
+
+size_t
+conn_backlog(const struct conn *c)
+{
+	return c->backlog_end - c->backlog_start;
+}
+
+void
+conn_shutdown(struct conn *c)
+{
+	CHECK_OBJ(c, CONN_MAGIC);
+	if (c->loop->gather.conn == c)
+		conn_flush(c->loop);
+	if (c->fd < 0)
+		return;
+	if (c->backlog != NULL)
+		c->shut_when_drained = true;
+	else
+		shutdown(c->fd, SHUT_WR);
+}
+
+void
+conn_deadline(struct conn *c, uint64_t us)
+{
+	if (c->fd >= 0)
+		loop_set_deadline(c->loop, &c->deadline, us);
+}
+
+void
+conn_no_deadline(struct conn *c)
+{
+	if (c->deadline.slot_tick != 0)
+		c->deadline.deadline_us = NEVER;
+}
+
+int
+conn_error(const struct conn *c)
+{
+	return c->error;
+}

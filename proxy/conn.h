@@ -1,0 +1,91 @@
+/*
+ * One non-blocking socket on one worker: edge-triggered reading, gathered
+ * writing, one deadline. It moves bytes and knows no protocol.
+ *
+ * Writing is an order: conn_write() notes the bytes, and one writev sends
+ * all that was ordered for this connection when the callback is over, when
+ * another connection is written to, or before the scratch buffer is used
+ * again. What the socket does not take is copied into the backlog.
+ */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/span.h"
+
+struct conn;
+struct loop;
+struct wheel_entry;
+
+/* What the owner's handler is told. */
+enum conn_event {
+	CONN_CONNECTED,
+	CONN_READABLE, /* read until conn_readable() is false */
+	CONN_BLOCKED,  /* the socket is full: stop feeding it */
+	CONN_DRAINED,  /* the backlog is gone */
+	CONN_TIMEOUT,  /* the deadline has passed, once */
+	CONN_FAILED,   /* broken; only conn_close() makes sense now */
+};
+
+/*
+ * The handler may close the connection. CONN_BLOCKED and CONN_FAILED may be
+ * told from within conn_flush(), hence also from conn_read().
+ */
+typedef void conn_handler(void *owner, enum conn_event event);
+
+/* Takes a connected socket; NULL with the fd closed without memory. */
+struct conn *conn_new(
+    struct loop *l, int fd, conn_handler *handle, void *owner);
+
+/*
+ * Begins to connect; CONN_CONNECTED or CONN_FAILED follows, never from
+ * within this call. NULL with errno set.
+ */
+struct conn *conn_connect(struct loop *l, const struct address *to,
+    conn_handler *handle, void *owner);
+
+/* Detaches and closes now; the memory goes when the loop's turn is over. */
+void conn_close(struct conn *c);
+
+/* There may be bytes to read, or the end. */
+bool conn_readable(const struct conn *c);
+
+/*
+ * Flushes all orders, then reads: > 0 bytes, 0 at the peer's end of stream,
+ * -1 when there is nothing now, -2 when the connection is broken.
+ */
+int64_t conn_read(struct conn *c, char *buf, size_t size);
+
+/* CONN_READABLE later in this turn, even if nothing is to be read. */
+void conn_kick(struct conn *c);
+
+/* No CONN_READABLE until resumed; a broken connection is still told. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+
+/* The bytes must stay in place until conn_flush(). */
+void conn_write(struct conn *c, struct span bytes);
+/* At most GATHER_SMALL bytes, copied. */
+void conn_write_small(struct conn *c, struct span bytes);
+/* Sends what was ordered, for whichever connection it was. */
+void conn_flush(struct loop *l);
+/* Bytes that the socket has not taken yet. */
+size_t conn_backlog(const struct conn *c);
+/* Sends our end of stream once the backlog is gone. */
+void conn_shutdown(struct conn *c);
+
+/* Absolute, in loop_now() microseconds. */
+void conn_deadline(struct conn *c, uint64_t us);
+void conn_no_deadline(struct conn *c);
+
+/* The errno of CONN_FAILED; 0 when unknown. */
+int conn_error(const struct conn *c);
+
+/* For loop_on_deadline(). */
+void conn_on_deadline(struct wheel_entry *e);
+
+#endif

@@ -1,0 +1,159 @@
+/* One worker's loop: its turns, its clock, its dead. */
+#include "proxy/loop.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+/* One read: large enough that a big body costs few system calls. */
+#define SCRATCH_SIZE (128u * 1024u)
+/* Room for what a head gains while it is rewritten. */
+#define HEAD_GROWTH 2048u
+
+static void
+loop_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)fd;
+	(void)what;
+	wheel_advance(&l->wheel, loop_now(l), l->expired);
+	if (l->wheel.armed == 0) {
+		event_del(l->ticker);
+		l->ticking = false;
+	}
+}
+
+int
+loop_init(struct loop *l, struct event_base *base, size_t head_bytes)
+{
+	memset(l, 0, sizeof *l);
+	l->base = base;
+	STAILQ_INIT(&l->dead);
+	wheel_init(&l->wheel, clock_now_us());
+	l->scratch_size = head_bytes > SCRATCH_SIZE ? head_bytes : SCRATCH_SIZE;
+	l->head_size = head_bytes + HEAD_GROWTH;
+	l->scratch = malloc(l->scratch_size);
+	l->head = malloc(l->head_size);
+	l->ticker = event_new(base, -1, EV_PERSIST, loop_on_tick, l);
+	if (getrandom(&l->random, sizeof l->random, 0) < 0)
+		l->random = clock_wall_us();
+	l->random |= 1;
+	if (l->scratch == NULL || l->head == NULL || l->ticker == NULL) {
+		loop_fini(l);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+reap(struct loop *l)
+{
+	struct dead *d;
+
+	while ((d = STAILQ_FIRST(&l->dead)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->dead, link);
+		d->free(d);
+	}
+}
+
+void
+loop_fini(struct loop *l)
+{
+	reap(l);
+	if (l->ticker != NULL)
+		event_free(l->ticker);
+	free(l->scratch);
+	free(l->head);
+	l->ticker = NULL;
+	l->scratch = l->head = NULL;
+}
+
+int
+loop_turn(struct loop *l)
+{
+	int r;
+
+	l->now_us = 0;
+	r = event_base_loop(l->base, EVLOOP_ONCE);
+	CHECK(l->gather.conn == NULL);
+	reap(l);
+	return r < 0 ? -1 : 0;
+}
+
+uint64_t
+loop_now(struct loop *l)
+{
+	if (l->now_us == 0)
+		l->now_us = clock_now_us();
+	return l->now_us;
+}
+
+struct span
+loop_date(struct loop *l)
+{
+	uint64_t second = loop_now(l) / 1000000u;
+	time_t wall;
+	struct tm tm;
+
+	if (second != l->date_second) {
+		wall = time(NULL);
+		gmtime_r(&wall, &tm);
+		strftime(
+		    l->date, sizeof l->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		l->date_second = second;
+	}
+	return span_of(l->date);
+}
+
+/* xorshift64* (Vigna 2016) */
+uint64_t
+loop_random(struct loop *l)
+{
+	uint64_t x = l->random;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	l->random = x;
+	return x * 0x2545f4914f6cdd1dull;
+}
+
+void
+loop_bury(struct loop *l, struct dead *d, void (*free_it)(struct dead *d))
+{
+	d->free = free_it;
+	STAILQ_INSERT_TAIL(&l->dead, d, link);
+}
+
+void
+loop_on_deadline(struct loop *l, void (*expired)(struct wheel_entry *))
+{
+	l->expired = expired;
+}
+
+void
+loop_set_deadline(struct loop *l, struct wheel_entry *e, uint64_t us)
+{
+	const struct timeval tick = {0, WHEEL_TICK_US};
+
+	if (!l->ticking) /* nothing was armed: bring the wheel up to date */
+		wheel_advance(&l->wheel, loop_now(l), l->expired);
+	wheel_set(&l->wheel, e, us);
+	if (!l->ticking) {
+		event_add(l->ticker, &tick);
+		l->ticking = true;
+	}
+}
+
+void
+loop_clear_deadline(struct loop *l, struct wheel_entry *e)
+{
+	wheel_clear(&l->wheel, e);
+}

@@ -1,0 +1,79 @@
+/*
+ * A connection to a pod as a txn sees it, whatever protocol it speaks: the
+ * orders it takes and the events it tells. Worker thread only.
+ */
+#ifndef PROXY_UPSTREAM_H
+#define PROXY_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/errs.h"
+#include "base/queue.h"
+#include "base/span.h"
+#include "proxy/h1_parse.h"
+
+struct pod;
+struct txn;
+struct upstream;
+struct worker;
+
+#define UPSTREAM_MAGIC 0x09570001u
+
+/* Orders. */
+struct upstream_ops {
+	/* The rewritten head; stays in place until conn_flush(). */
+	void (*send_head)(struct upstream *u, struct span head,
+	    enum h1_body body, bool head_method);
+	void (*send_data)(struct upstream *u, struct span piece);
+	void (*send_end)(struct upstream *u);
+	/* Stop and go on reading the response body. */
+	void (*pause)(struct upstream *u);
+	void (*resume)(struct upstream *u);
+	/* The txn lets go: pooled if it can take another request, or closed. */
+	void (*release)(struct upstream *u);
+	/* Closed at once, idle or not. */
+	void (*close)(struct upstream *u);
+};
+
+/* Events. */
+struct upstream_events {
+	/* connected: the head may be sent */
+	void (*ready)(struct txn *t);
+	void (*head)(struct txn *t, const struct h1_head *head);
+	void (*data)(struct txn *t, struct span piece);
+	void (*end)(struct txn *t);
+	void (*blocked)(struct txn *t);
+	void (*drained)(struct txn *t);
+	/*
+	 * Nothing more will come; the upstream is closed and forgotten.
+	 * `clean`: it had served before and ended without a byte of response
+	 * to this request, as a pod does that closes idle connections.
+	 */
+	void (*failed)(struct txn *t, enum err reason, bool clean);
+};
+
+struct upstream {
+	unsigned magic;
+	const struct upstream_ops *ops;
+	const struct upstream_events *events;
+	struct txn *txn; /* NULL while idle */
+	struct worker *worker;
+	struct pod *pod;	       /* held */
+	bool ready;		       /* a head may be sent */
+	struct upstream *newer, *older; /* idle ones of the same pod */
+	TAILQ_ENTRY(upstream) link;    /* worker->idle */
+};
+
+/* Holds the pod. */
+void upstream_init(struct upstream *u, const struct upstream_ops *ops,
+    struct worker *w, struct pod *pod);
+/* Drops the pod. */
+void upstream_fini(struct upstream *u);
+
+/* Idle lists: the pod's (newest first) and the worker's (oldest first). */
+void upstream_set_idle(struct upstream *u);
+void upstream_unset_idle(struct upstream *u);
+unsigned upstream_idle_count(const struct worker *w, const struct pod *pod);
+
+#endif

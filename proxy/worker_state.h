@@ -1,0 +1,53 @@
+/*
+ * What the files of this folder share of a worker: its loop, the plan and
+ * settings in force, its connections. Everything here belongs to the worker's
+ * thread.
+ */
+#ifndef PROXY_WORKER_STATE_H
+#define PROXY_WORKER_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/queue.h"
+#include "proxy/loop.h"
+
+#define WORKER_MAGIC 0x30420001u
+
+struct client;
+struct field;
+struct mailbox;
+struct plan_use;
+struct settings;
+struct txn;
+struct upstream;
+
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(upstream_list, upstream);
+
+struct worker {
+	unsigned magic;
+	unsigned index;
+	struct loop loop;
+	struct mailbox *to_main;
+	/* valid until the next MSG_PLAN: never kept across a turn */
+	const struct settings *settings;
+	struct plan_use *plan; /* the current one */
+
+	struct client_list clients;
+	unsigned nclients;
+	struct upstream_list idle; /* all idle ones, longest idle first */
+
+	/* parsed heads: filled and used up within one callback */
+	struct field *fields;
+	unsigned nfields;
+
+	struct txn *spare_txns; /* freed ones, for the next requests */
+	unsigned nspare_txns;
+
+	/* finish what is in flight, take nothing new */
+	bool draining;
+	bool stopping;
+};
+
+#endif
