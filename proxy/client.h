@@ -34,7 +34,13 @@ struct client_ops {
 	void (*resume)(struct client *c);
 	/* Cut the response short; the txn is forgotten. */
 	void (*reset)(struct client *c, enum err reason);
+	/* The worker stops: close when idle, else after this response. */
+	void (*drain)(struct client *c);
+	/* The worker is over: close now; a txn under way is told. */
+	void (*close)(struct client *c);
 };
+
+#define CLIENT_MAGIC 0xc11e0001u
 
 struct client {
 	unsigned magic;

@@ -260,6 +260,12 @@ conn_readable(const struct conn *c)
 	return c->readable && c->fd >= 0 && !c->paused && !c->failed;
 }
 
+bool
+conn_maybe_more(const struct conn *c)
+{
+	return c->readable && !c->ended;
+}
+
 int64_t
 conn_read(struct conn *c, char *buf, size_t size)
 {

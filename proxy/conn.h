@@ -54,6 +54,9 @@ void conn_close(struct conn *c);
 /* There may be bytes to read, or the end. */
 bool conn_readable(const struct conn *c);
 
+/* The same, paused or not: closing now would reset the connection. */
+bool conn_maybe_more(const struct conn *c);
+
 /*
  * Flushes all orders, then reads: > 0 bytes, 0 at the peer's end of stream,
  * -1 when there is nothing now, -2 when the connection is broken.

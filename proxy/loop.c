@@ -13,7 +13,10 @@
 
 /* One read: large enough that a big body costs few system calls. */
 #define SCRATCH_SIZE (128u * 1024u)
-/* Room for what a head gains while it is rewritten. */
+/*
+ * Room for what a head gains while it is rewritten: at most doubled (a field
+ * "a:" grows by a space), and what we add.
+ */
 #define HEAD_GROWTH 2048u
 
 static void
@@ -31,6 +34,23 @@ loop_on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 int
+loop_fit_heads(struct loop *l, size_t head_bytes)
+{
+	size_t size = head_bytes * 2 + HEAD_GROWTH;
+	char *grown;
+
+	if (size <= l->head_size)
+		return 0;
+	CHECK(l->gather.conn == NULL); /* nothing points into it now */
+	grown = realloc(l->head, size);
+	if (grown == NULL)
+		return -1;
+	l->head = grown;
+	l->head_size = size;
+	return 0;
+}
+
+int
 loop_init(struct loop *l, struct event_base *base, size_t head_bytes)
 {
 	memset(l, 0, sizeof *l);
@@ -45,7 +65,8 @@ loop_init(struct loop *l, struct event_base *base, size_t head_bytes)
 	if (getrandom(&l->random, sizeof l->random, 0) < 0)
 		l->random = clock_wall_us();
 	l->random |= 1;
-	if (l->scratch == NULL || l->head == NULL || l->ticker == NULL) {
+	if (l->scratch == NULL || l->ticker == NULL ||
+	    loop_fit_heads(l, head_bytes) < 0) {
 		loop_fini(l);
 		return -1;
 	}

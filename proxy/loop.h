@@ -64,6 +64,9 @@ struct loop {
 int loop_init(struct loop *l, struct event_base *base, size_t head_bytes);
 void loop_fini(struct loop *l);
 
+/* Makes the buffers large enough for heads of that size; -1: no memory. */
+int loop_fit_heads(struct loop *l, size_t head_bytes);
+
 /* Waits for events, runs them, frees the dead; -1 when the base failed. */
 int loop_turn(struct loop *l);
 

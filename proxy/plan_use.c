@@ -34,12 +34,11 @@ plan_use_drop(struct plan_use *u)
 	CHECK(u->users > 0);
 	if (--u->users > 0)
 		return;
-	mailbox_send(u->worker->to_main,
-	    &(struct message){
-		.kind = MSG_PLAN_LEFT,
-		.worker = u->worker->index,
-		.plan = u->plan,
-	    });
+	mailbox_send(u->worker->to_main, &(struct message){
+					     .kind = MSG_PLAN_LEFT,
+					     .worker = u->worker->index,
+					     .plan = u->plan,
+					 });
 	free(u);
 }
 

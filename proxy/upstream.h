@@ -59,10 +59,10 @@ struct upstream {
 	const struct upstream_events *events;
 	struct txn *txn; /* NULL while idle */
 	struct worker *worker;
-	struct pod *pod;	       /* held */
-	bool ready;		       /* a head may be sent */
+	struct pod *pod;		/* held */
+	bool ready;			/* a head may be sent */
 	struct upstream *newer, *older; /* idle ones of the same pod */
-	TAILQ_ENTRY(upstream) link;    /* worker->idle */
+	TAILQ_ENTRY(upstream) link;	/* worker->idle */
 };
 
 /* Holds the pod. */

@@ -1,0 +1,409 @@
+/* Rewriting heads. */
+#include "proxy/http.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+
+/* Everything we may add to a request beyond the client's own bytes. */
+#define REQUEST_GROWTH 320u
+
+static const struct span via_name = {"1.1 shunt", 9};
+
+/* host[:port], without the port; brackets of an IPv6 address stay. */
+static struct span
+without_port(struct span authority)
+{
+	const char *colon = memrchr(authority.p, ':', authority.n);
+	const char *bracket = memrchr(authority.p, ']', authority.n);
+
+	if (colon != NULL && (bracket == NULL || colon > bracket))
+		authority.n = (size_t)(colon - authority.p);
+	return authority;
+}
+
+static void
+split_path(struct span target, struct request *r)
+{
+	r->query = target;
+	r->path = span_cut(&r->query, '?');
+}
+
+/* "http://host/path": its authority must agree with Host (RFC 9112 3.2.2). */
+static enum err
+read_absolute(const struct h1_head *h, struct request *r)
+{
+	struct span rest = h->target, authority;
+	size_t scheme = 0;
+
+	if (rest.n > 7 &&
+	    span_eq_nocase((struct span){rest.p, 7}, SPAN("http://")))
+		scheme = 7;
+	else if (rest.n > 8 &&
+		 span_eq_nocase((struct span){rest.p, 8}, SPAN("https://")))
+		scheme = 8;
+	else
+		return ERR_BAD_REQUEST;
+	rest.p += scheme;
+	rest.n -= scheme;
+	authority = rest;
+	for (size_t i = 0; i < rest.n; i++)
+		if (rest.p[i] == '/' || rest.p[i] == '?') {
+			authority.n = i;
+			break;
+		}
+	if (authority.n == 0 ||
+	    (h->host.p != NULL && !span_eq_nocase(authority, h->host)))
+		return ERR_BAD_REQUEST;
+	r->host = without_port(authority);
+	rest.p += authority.n;
+	rest.n -= authority.n;
+	if (rest.n == 0)
+		rest = SPAN("/");
+	split_path(rest, r);
+	return ERR_NONE;
+}
+
+enum err
+http_read_request(const struct h1_head *h, struct request *r)
+{
+	*r = (struct request){
+	    .method = h->method,
+	    .fields = h->fields,
+	    .nfields = h->nfields,
+	};
+	if (h->host.p != NULL)
+		r->host = without_port(h->host);
+	if (span_eq(h->method, SPAN("CONNECT")))
+		return ERR_NOT_IMPLEMENTED;
+	if (memchr(h->target.p, '#', h->target.n) != NULL)
+		return ERR_BAD_REQUEST;
+	if (h->target.p[0] == '/') {
+		split_path(h->target, r);
+		return ERR_NONE;
+	}
+	if (span_eq(h->target, SPAN("*"))) {
+		r->path = h->target;
+		return span_eq(h->method, SPAN("OPTIONS")) ? ERR_NONE
+							   : ERR_BAD_REQUEST;
+	}
+	return read_absolute(h, r);
+}
+
+/* Whether Connection names this field (RFC 9110 7.6.1). */
+static bool
+named_by_connection(const struct h1_head *h, struct span name)
+{
+	for (unsigned i = 0; i < h->nfields; i++) {
+		struct span list = h->fields[i].value, option;
+
+		if (h->fields[i].id != FIELD_CONNECTION)
+			continue;
+		while (span_list_next(&list, &option))
+			if (span_eq_nocase(option, name))
+				return true;
+	}
+	return false;
+}
+
+/* Fields of one hop, and those that we write ourselves. */
+static bool
+is_hop_field(const struct h1_head *h, const struct field *f)
+{
+	switch (f->id) {
+	case FIELD_CONNECTION:
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_KEEP_ALIVE:
+	case FIELD_PROXY_CONNECTION:
+	case FIELD_TE:
+	case FIELD_TRAILER: /* trailer fields are not forwarded */
+	case FIELD_TRANSFER_ENCODING:
+	case FIELD_UPGRADE:
+		return true;
+	default:
+		break;
+	}
+	/* Host and forwarding fields are no option of the client's */
+	return h->connection_names && f->id != FIELD_HOST &&
+	       named_by_connection(h, f->name);
+}
+
+static char *
+put(char *p, struct span s)
+{
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	return p + s.n;
+}
+
+static char *
+put_field(char *p, struct span name, struct span value)
+{
+	p = put(p, name);
+	p = put(p, SPAN(": "));
+	p = put(p, value);
+	return put(p, SPAN("\r\n"));
+}
+
+static char *
+put_number(char *p, struct span name, uint64_t value)
+{
+	char digits[24];
+	size_t i = sizeof digits;
+
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return put_field(p, name, (struct span){digits + i, sizeof digits - i});
+}
+
+/* The value a list field had so far, its lines joined, then one more. */
+static char *
+put_appended(char *p, const struct h1_head *h, enum field_id id,
+    struct span name, struct span element)
+{
+	p = put(p, name);
+	p = put(p, SPAN(": "));
+	for (unsigned i = 0; i < h->nfields; i++)
+		if (h->fields[i].id == id && h->fields[i].value.n > 0) {
+			p = put(p, h->fields[i].value);
+			p = put(p, SPAN(", "));
+		}
+	p = put(p, element);
+	return put(p, SPAN("\r\n"));
+}
+
+static bool
+has_field(const struct h1_head *h, enum field_id id)
+{
+	for (unsigned i = 0; i < h->nfields; i++)
+		if (h->fields[i].id == id)
+			return true;
+	return false;
+}
+
+/*
+ * X-Forwarded-For grows by the client; -Proto and -Host are the first
+ * proxy's to say, so the client's own are kept only when it is trusted.
+ */
+static char *
+put_forwarded(char *p, const struct h1_head *h, const struct http_forward *f)
+{
+	bool keep = f->trusted && f->x_forwarded == X_FORWARDED_APPEND;
+
+	if (f->x_forwarded == X_FORWARDED_OFF)
+		return p;
+	if (f->x_forwarded == X_FORWARDED_APPEND)
+		p = put_appended(p, h, FIELD_X_FORWARDED_FOR,
+		    SPAN("X-Forwarded-For"), f->client_ip);
+	else
+		p = put_field(p, SPAN("X-Forwarded-For"), f->client_ip);
+	if (!keep || !has_field(h, FIELD_X_FORWARDED_PROTO))
+		p = put_field(p, SPAN("X-Forwarded-Proto"), f->scheme);
+	if (h->host.p != NULL &&
+	    (!keep || !has_field(h, FIELD_X_FORWARDED_HOST)))
+		p = put_field(p, SPAN("X-Forwarded-Host"), h->host);
+	return p;
+}
+
+static bool
+is_replaced(const struct http_forward *f, enum field_id id)
+{
+	switch (id) {
+	case FIELD_X_FORWARDED_FOR:
+		return f->x_forwarded != X_FORWARDED_OFF;
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_FORWARDED_HOST:
+		return f->x_forwarded == X_FORWARDED_REPLACE ||
+		       (f->x_forwarded == X_FORWARDED_APPEND && !f->trusted);
+	case FIELD_VIA:
+		return f->via;
+	default:
+		return false;
+	}
+}
+
+size_t
+http_request_size(const struct h1_head *h, const struct http_forward *f)
+{
+	return h->size + h->host.n + f->client_ip.n + h->nfields * 2 +
+	       REQUEST_GROWTH;
+}
+
+static char *
+put_request_line(char *p, const struct h1_head *h, const struct request *r)
+{
+	p = put(p, h->method);
+	*p++ = ' ';
+	p = put(p, r->path);
+	if (r->query.p != NULL) {
+		*p++ = '?';
+		p = put(p, r->query);
+	}
+	return put(p, SPAN(" HTTP/1.1\r\n"));
+}
+
+size_t
+http_write_request(char *buf, const struct h1_head *h, const struct request *r,
+    const struct http_forward *f)
+{
+	char *p = put_request_line(buf, h, r);
+
+	/* an HTTP/1.1 request needs a Host (RFC 9112 3.2) */
+	if (h->host.p == NULL)
+		p = put_field(p, SPAN("Host"), r->host);
+	for (unsigned i = 0; i < h->nfields; i++) {
+		const struct field *field = &h->fields[i];
+
+		if ((field->id == FIELD_OTHER && !h->connection_names) ||
+		    (!is_hop_field(h, field) && !is_replaced(f, field->id)))
+			p = put_field(p, field->name, field->value);
+	}
+	p = put_forwarded(p, h, f);
+	if (f->via)
+		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), via_name);
+	if (h->body == H1_BODY_CHUNKED)
+		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
+	else if (h->body == H1_BODY_LENGTH ||
+		 has_field(h, FIELD_CONTENT_LENGTH))
+		p = put_number(p, SPAN("Content-Length"), h->length);
+	p = put(p, SPAN("\r\n"));
+	return (size_t)(p - buf);
+}
+
+static char *
+put_status_line(char *p, const struct h1_head *h)
+{
+	struct span reason = h->reason;
+
+	if (reason.n == 0)
+		reason = span_of(http_phrase(h->status));
+	p = put(p, SPAN("HTTP/1.1 "));
+	*p++ = (char)('0' + h->status / 100 % 10);
+	*p++ = (char)('0' + h->status / 10 % 10);
+	*p++ = (char)('0' + h->status % 10);
+	*p++ = ' ';
+	p = put(p, reason);
+	return put(p, SPAN("\r\n"));
+}
+
+/*
+ * Content-Length stays where it describes a body that is framed by it, or
+ * one that is not sent at all (HEAD, 304: RFC 9110 8.6).
+ */
+static char *
+put_framing(char *p, const struct h1_head *h, const struct http_answer *a)
+{
+	bool allowed = h->status >= 200 && h->status != 204;
+
+	if (a->chunked)
+		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
+	else if (allowed && has_field(h, FIELD_CONTENT_LENGTH))
+		p = put_number(p, SPAN("Content-Length"), h->length);
+	if (a->close)
+		p = put(p, SPAN("Connection: close\r\n"));
+	else if (a->keep_alive)
+		p = put(p, SPAN("Connection: keep-alive\r\n"));
+	return p;
+}
+
+size_t
+http_write_response(char *buf, size_t size, const struct h1_head *h,
+    const struct http_answer *a)
+{
+	bool date = false;
+	size_t bound = h->reason.n + a->date.n + 256;
+	char *p;
+
+	for (unsigned i = 0; i < h->nfields; i++)
+		bound += h->fields[i].name.n + h->fields[i].value.n + 6;
+	if (bound > size)
+		return 0;
+	p = put_status_line(buf, h);
+	for (unsigned i = 0; i < h->nfields; i++) {
+		const struct field *f = &h->fields[i];
+
+		date |= f->id == FIELD_DATE;
+		if ((f->id == FIELD_OTHER && !h->connection_names) ||
+		    (!is_hop_field(h, f) && !(a->via && f->id == FIELD_VIA)))
+			p = put_field(p, f->name, f->value);
+	}
+	if (!date && h->status >= 200)
+		p = put_field(p, SPAN("Date"), a->date);
+	if (a->via)
+		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), via_name);
+	p = put_framing(p, h, a);
+	p = put(p, SPAN("\r\n"));
+	CHECK((size_t)(p - buf) <= bound);
+	return (size_t)(p - buf);
+}
+
+bool
+http_idempotent(struct span method)
+{
+	static const struct span methods[] = {
+	    {"GET", 3},
+	    {"HEAD", 4},
+	    {"PUT", 3},
+	    {"DELETE", 6},
+	    {"OPTIONS", 7},
+	    {"TRACE", 5},
+	};
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (span_eq(method, methods[i]))
+			return true;
+	return false;
+}
+
+static bool
+in_block(const struct cidr *c, const unsigned char *address)
+{
+	unsigned whole = c->bits / 8, rest = c->bits % 8;
+	unsigned char mask = (unsigned char)(0xff00u >> rest);
+
+	return memcmp(c->address, address, whole) == 0 &&
+	       (rest == 0 ||
+		   ((c->address[whole] ^ address[whole]) & mask) == 0);
+}
+
+bool
+http_trusted(const struct forward *f, int family, const unsigned char *address)
+{
+	for (size_t i = 0; i < f->ntrusted; i++)
+		if (f->trusted[i].family == family &&
+		    in_block(&f->trusted[i], address))
+			return true;
+	return false;
+}
+
+const char *
+http_phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {
+	    {200, "OK"},
+	    {400, "Bad Request"},
+	    {404, "Not Found"},
+	    {408, "Request Timeout"},
+	    {413, "Content Too Large"},
+	    {417, "Expectation Failed"},
+	    {431, "Request Header Fields Too Large"},
+	    {500, "Internal Server Error"},
+	    {501, "Not Implemented"},
+	    {502, "Bad Gateway"},
+	    {503, "Service Unavailable"},
+	    {504, "Gateway Timeout"},
+	    {505, "HTTP Version Not Supported"},
+	};
+
+	for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "";
+}

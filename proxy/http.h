@@ -1,0 +1,63 @@
+/*
+ * What a proxy does to a message on its way (RFC 9110 7): which fields go,
+ * which are added, how the head is written anew. Pure: bytes to bytes.
+ */
+#ifndef PROXY_HTTP_H
+#define PROXY_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+#include "conf/settings.h"
+#include "proxy/h1_parse.h"
+#include "router/match.h"
+
+/*
+ * What the router needs, from a parsed head: host, path and query out of the
+ * target's form (RFC 9112 3.2). ERR_NONE, or why the request is refused.
+ */
+enum err http_read_request(const struct h1_head *h, struct request *r);
+
+/* How a request is forwarded. */
+struct http_forward {
+	struct span client_ip;
+	struct span scheme; /* "http" or "https" */
+	bool trusted;	    /* the client's X-Forwarded-* is believed */
+	enum x_forwarded x_forwarded;
+	bool via;
+};
+
+/*
+ * Writes the request head for the pod: the target in origin-form, fields of
+ * the hop removed, forwarding fields added, framing as the body has it. No
+ * more than http_request_size() bytes; returns how many.
+ */
+size_t http_request_size(const struct h1_head *h, const struct http_forward *f);
+size_t http_write_request(char *buf, const struct h1_head *h,
+    const struct request *r, const struct http_forward *f);
+
+/* How a response is framed for an HTTP/1 client. */
+struct http_answer {
+	struct span date; /* added where it is missing */
+	bool via;
+	bool chunked;	 /* we frame the body in chunks */
+	bool close;	 /* Connection: close */
+	bool keep_alive; /* Connection: keep-alive, for HTTP/1.0 */
+};
+
+/* 0 when it does not fit into size bytes. */
+size_t http_write_response(char *buf, size_t size, const struct h1_head *h,
+    const struct http_answer *a);
+
+/* Methods that may be sent twice (RFC 9110 9.2.2). */
+bool http_idempotent(struct span method);
+
+/* Whether an address (4 or 16 bytes) is in one of the blocks. */
+bool http_trusted(
+    const struct forward *f, int family, const unsigned char *address);
+
+/* The standard phrase of a status (RFC 9110 15), "" when unknown. */
+const char *http_phrase(int status);
+
+#endif

@@ -1,0 +1,28 @@
+/* What a transaction's outcome adds to which counters. Worker thread only. */
+#ifndef PROXY_STATS_H
+#define PROXY_STATS_H
+
+#include <stdint.h>
+
+#include "base/errs.h"
+
+struct service;
+struct version;
+
+/*
+ * A complete answer of the version's pod; its status may count as an error
+ * of the version. Durations in microseconds since the request's head.
+ */
+void stats_answer(const struct service *s, const struct version *v,
+    unsigned worker, int status, uint64_t duration_us);
+
+/* An attempt that failed without a complete answer, retried or not. */
+void stats_failure(const struct version *v, unsigned worker, enum err e);
+
+void stats_retry(const struct version *v, unsigned worker);
+
+/* An answer that the proxy made itself: booked on no version. */
+void stats_reply(
+    const struct service *s, unsigned worker, enum err e, uint64_t duration_us);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * A transaction: one request and its response, a step machine between the
+ * client's codec and the pod's. Worker thread only.
+ *
+ *	ROUTE -> CHOOSE -> CONNECT -> SEND -> RECEIVE -> END
+ *	   \________\________\________\-> REPLY -> END
+ */
+#ifndef PROXY_TXN_H
+#define PROXY_TXN_H
+
+#include "base/errs.h"
+#include "base/span.h"
+
+struct client;
+struct h1_head;
+struct txn;
+struct worker;
+
+/* Holds the worker's plan. NULL without memory. */
+struct txn *txn_new(struct worker *w, struct client *c);
+
+/*
+ * Runs the steps as far as they go now. The head's spans may be reused after
+ * the call. The txn may be over when it returns: the client was then told by
+ * send_end or reset.
+ */
+void txn_run(struct txn *t, const struct h1_head *h);
+
+/*
+ * The request body, in pieces that stay in place until conn_flush(). After
+ * pause() the client keeps what it has until resume().
+ */
+void txn_request_data(struct txn *t, struct span piece);
+void txn_request_end(struct txn *t);
+
+/* The client's socket is full, or takes more again. */
+void txn_client_blocked(struct txn *t);
+void txn_client_drained(struct txn *t);
+
+/*
+ * The request cannot be completed (a broken body, too slow): answered where
+ * nothing was sent yet, else cut.
+ */
+void txn_request_failed(struct txn *t, enum err reason);
+
+/* Nobody is there to answer; the txn is over and the client forgotten. */
+void txn_client_gone(struct txn *t);
+
+/* Frees the worker's spare transactions. */
+void txn_fini(struct worker *w);
+
+#endif

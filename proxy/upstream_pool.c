@@ -1,0 +1,84 @@
+/* Taking and giving back connections to pods. */
+#include "proxy/upstream_pool.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "proxy/upstream.h"
+#include "proxy/upstream_h1.h"
+#include "proxy/worker_state.h"
+#include "router/pod.h"
+
+/* Idle connections to one pod that a worker keeps. */
+#define IDLE_PER_POD 256u
+
+/* Out of file descriptors, an idle connection is worth less than a new one. */
+static bool
+evict_idle(struct worker *w)
+{
+	struct upstream *u = TAILQ_FIRST(&w->idle);
+
+	if (u == NULL)
+		return false;
+	u->ops->close(u);
+	return true;
+}
+
+static struct upstream *
+connect_to(struct worker *w, struct pod *pod)
+{
+	struct upstream *u = upstream_h1_connect(w, pod);
+
+	if (u == NULL && (errno == EMFILE || errno == ENFILE) && evict_idle(w))
+		u = upstream_h1_connect(w, pod);
+	return u;
+}
+
+struct upstream *
+upstream_acquire(struct worker *w, struct pod *pod, struct txn *t,
+    const struct upstream_events *events, bool fresh)
+{
+	struct upstream *u = pod->slots[w->index].idle;
+
+	CHECK_OBJ(pod, POD_MAGIC);
+	if (u != NULL && !fresh)
+		upstream_unset_idle(u);
+	else
+		u = connect_to(w, pod);
+	if (u == NULL)
+		return NULL;
+	CHECK_OBJ(u, UPSTREAM_MAGIC);
+	CHECK(u->txn == NULL);
+	u->txn = t;
+	u->events = events;
+	return u;
+}
+
+void
+upstream_release(struct upstream *u)
+{
+	CHECK_OBJ(u, UPSTREAM_MAGIC);
+	if (upstream_idle_count(u->worker, u->pod) >= IDLE_PER_POD)
+		u->ops->close(u);
+	else
+		u->ops->release(u);
+}
+
+void
+upstream_pool_prune(struct worker *w)
+{
+	struct upstream *u, *next;
+
+	TAILQ_FOREACH_SAFE (u, &w->idle, link, next)
+		if (atomic_load_explicit(&u->pod->gone, memory_order_relaxed))
+			u->ops->close(u);
+}
+
+void
+upstream_pool_close(struct worker *w)
+{
+	struct upstream *u, *next;
+
+	TAILQ_FOREACH_SAFE (u, &w->idle, link, next)
+		u->ops->close(u);
+}

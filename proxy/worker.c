@@ -1,0 +1,399 @@
+/*
+ * A worker's thread: takes messages from main, accepts connections, and runs
+ * its loop until it is told to stop.
+ */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/check.h"
+#include "base/field.h"
+#include "base/log.h"
+#include "conf/settings.h"
+#include "proxy/client.h"
+#include "proxy/client_h1.h"
+#include "proxy/conn.h"
+#include "proxy/listener.h"
+#include "proxy/mailbox.h"
+#include "proxy/plan_use.h"
+#include "proxy/txn.h"
+#include "proxy/upstream_pool.h"
+#include "proxy/worker_state.h"
+
+/* Accepted in a row before connections get their turn. */
+#define ACCEPTS_MAX 64
+/* Without file descriptors, wait this long before accepting again. */
+#define ACCEPT_PAUSE_US 100000
+
+/* A listening socket of this worker. */
+struct door {
+	LIST_ENTRY(door) link;
+	struct worker_thread *thread;
+	struct listener *listener;
+	struct event *event;
+	int fd;
+};
+
+struct worker_thread {
+	struct worker worker; /* first: what the folder shares */
+	struct event_base *base;
+	struct mailbox *box;
+	struct event *reopen; /* ends a pause in accepting */
+	LIST_HEAD(, door) doors;
+	pthread_t thread;
+	bool started;
+	bool drained_told;
+};
+
+static struct worker_thread *
+thread_of(struct worker *w)
+{
+	CHECK_OBJ(w, WORKER_MAGIC);
+	return (struct worker_thread *)w;
+}
+
+/* Connections from clients, all workers' together. */
+static unsigned
+connections(const struct worker_thread *wt)
+{
+	const struct door *d;
+	unsigned n = 0;
+
+	LIST_FOREACH (d, &wt->doors, link)
+		n += atomic_load_explicit(
+		    &d->listener->connections, memory_order_relaxed);
+	return n;
+}
+
+/* Full: say so as well as one can without reading, and close. */
+static void
+refuse(int fd)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\n"
+				   "Content-Type: text/plain\r\n"
+				   "Content-Length: 29\r\n"
+				   "Retry-After: 1\r\n"
+				   "Connection: close\r\n"
+				   "\r\n"
+				   "503 connection limit reached\n";
+
+	if (send(fd, full, sizeof full - 1, MSG_NOSIGNAL) > 0)
+		shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static void
+pause_accepting(struct worker_thread *wt, int error)
+{
+	const struct timeval soon = {0, ACCEPT_PAUSE_US};
+	struct door *d;
+
+	log_warn("worker %u: cannot accept: %s; pausing", wt->worker.index,
+	    strerror(error));
+	LIST_FOREACH (d, &wt->doors, link)
+		event_del(d->event);
+	event_add(wt->reopen, &soon);
+}
+
+static void
+on_reopen(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_thread *wt = arg;
+	struct door *d;
+
+	(void)fd;
+	(void)what;
+	LIST_FOREACH (d, &wt->doors, link)
+		event_add(d->event, NULL);
+}
+
+/* One connection; false when there is none waiting, or none can be taken. */
+static bool
+accept_one(struct door *d)
+{
+	struct worker_thread *wt = d->thread;
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof peer;
+	int fd;
+
+	fd = accept4(d->fd, (struct sockaddr *)&peer, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+		    errno == ENOBUFS)
+			pause_accepting(wt, errno);
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	if (connections(wt) >= wt->worker.settings->limits.connections)
+		refuse(fd);
+	else
+		client_h1_accept(&wt->worker, d->listener, fd, &peer);
+	return true;
+}
+
+static void
+listener_on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct door *d = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < ACCEPTS_MAX; i++)
+		if (!accept_one(d))
+			return;
+}
+
+static void
+door_open(struct worker_thread *wt, struct listener *l, int fd)
+{
+	struct door *d = calloc(1, sizeof *d);
+
+	CHECK(d != NULL);
+	d->thread = wt;
+	d->listener = l;
+	d->fd = fd;
+	d->event = event_new(
+	    wt->base, fd, EV_READ | EV_PERSIST, listener_on_accept, d);
+	CHECK(d->event != NULL && event_add(d->event, NULL) == 0);
+	LIST_INSERT_HEAD(&wt->doors, d, link);
+}
+
+static void
+door_free(struct door *d)
+{
+	event_free(d->event);
+	close(d->fd);
+	LIST_REMOVE(d, link);
+	free(d);
+}
+
+/* Those who wait in the queue were promised a connection: take them first. */
+static void
+door_close(struct worker_thread *wt, const struct listener *l)
+{
+	struct door *d;
+
+	LIST_FOREACH (d, &wt->doors, link)
+		if (d->listener == l)
+			break;
+	if (d == NULL)
+		return;
+	while (accept_one(d))
+		;
+	door_free(d);
+}
+
+static void
+tell_main(struct worker_thread *wt, struct message m)
+{
+	m.worker = wt->worker.index;
+	mailbox_send(wt->worker.to_main, &m);
+}
+
+static void
+take_plan(struct worker_thread *wt, const struct message *m)
+{
+	struct worker *w = &wt->worker;
+	unsigned nfields = m->settings->limits.header_count;
+
+	CHECK(plan_use_set(w, m->plan) == 0);
+	w->settings = m->settings;
+	if (nfields > w->nfields) {
+		w->fields = reallocarray(w->fields, nfields, sizeof *w->fields);
+		CHECK(w->fields != NULL);
+	}
+	w->nfields = nfields;
+	CHECK(loop_fit_heads(&w->loop, w->settings->limits.header_bytes) == 0);
+	upstream_pool_prune(w);
+	tell_main(wt, (struct message){.kind = MSG_PLAN_TAKEN});
+}
+
+static void
+drain(struct worker_thread *wt)
+{
+	struct worker *w = &wt->worker;
+	struct client *c, *next;
+	struct door *d;
+
+	if (w->draining)
+		return;
+	while ((d = LIST_FIRST(&wt->doors)) != NULL)
+		door_close(wt, d->listener);
+	w->draining = true;
+	upstream_pool_close(w);
+	TAILQ_FOREACH_SAFE (c, &w->clients, link, next)
+		c->ops->drain(c);
+}
+
+static void
+worker_on_message(void *arg, const struct message *m)
+{
+	struct worker_thread *wt = arg;
+
+	CHECK_OBJ(&wt->worker, WORKER_MAGIC);
+	switch (m->kind) {
+	case MSG_PLAN:
+		take_plan(wt, m);
+		return;
+	case MSG_LISTENER_ADD:
+		door_open(wt, m->listener, m->fd);
+		return;
+	case MSG_LISTENER_CLOSE:
+		door_close(wt, m->listener);
+		tell_main(wt, (struct message){
+				  .kind = MSG_LISTENER_CLOSED,
+				  .listener = m->listener,
+			      });
+		return;
+	case MSG_DRAIN:
+		drain(wt);
+		return;
+	case MSG_STOP:
+		wt->worker.stopping = true;
+		return;
+	case MSG_PLAN_TAKEN:
+	case MSG_PLAN_LEFT:
+	case MSG_LISTENER_CLOSED:
+	case MSG_DRAINED:
+		break;
+	}
+	WRONG("a message that is not for workers");
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker_thread *wt = arg;
+	struct worker *w = &wt->worker;
+	char name[16];
+
+	snprintf(name, sizeof name, "worker-%u", w->index);
+	pthread_setname_np(pthread_self(), name);
+	while (!w->stopping) {
+		if (loop_turn(&w->loop) < 0) {
+			log_error("worker %u: the event loop failed: %s",
+			    w->index, strerror(errno));
+			abort();
+		}
+		if (w->draining && w->nclients == 0 && !wt->drained_told) {
+			wt->drained_told = true;
+			tell_main(wt, (struct message){.kind = MSG_DRAINED});
+		}
+	}
+	return NULL;
+}
+
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	if (config == NULL)
+		return NULL;
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	event_config_require_features(config, EV_FEATURE_ET);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+struct worker *
+worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
+    const struct settings *settings)
+{
+	struct worker_thread *wt = calloc(1, sizeof *wt);
+	struct worker *w;
+
+	if (wt == NULL)
+		return NULL;
+	w = &wt->worker;
+	w->magic = WORKER_MAGIC;
+	w->index = index;
+	w->to_main = to_main;
+	w->settings = settings;
+	w->nfields = settings->limits.header_count;
+	TAILQ_INIT(&w->clients);
+	TAILQ_INIT(&w->idle);
+	STAILQ_INIT(&w->loop.dead);
+	w->fields = calloc(w->nfields, sizeof *w->fields);
+	wt->base = new_base();
+	if (w->fields == NULL || wt->base == NULL ||
+	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||
+	    plan_use_set(w, plan) < 0)
+		goto fail;
+	loop_on_deadline(&w->loop, conn_on_deadline);
+	wt->reopen = event_new(wt->base, -1, 0, on_reopen, wt);
+	wt->box = mailbox_new(wt->base, worker_on_message, wt);
+	if (wt->reopen == NULL || wt->box == NULL)
+		goto fail;
+	return w;
+fail:
+	worker_free(w);
+	return NULL;
+}
+
+int
+worker_start(struct worker *w)
+{
+	struct worker_thread *wt = thread_of(w);
+	sigset_t all, before;
+	int error;
+
+	/* signals are main's */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&wt->thread, NULL, worker_main, wt);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0) {
+		errno = error;
+		return -1;
+	}
+	wt->started = true;
+	return 0;
+}
+
+struct mailbox *
+worker_mailbox(struct worker *w)
+{
+	return thread_of(w)->box;
+}
+
+void
+worker_free(struct worker *w)
+{
+	struct worker_thread *wt = thread_of(w);
+	struct client *c, *next;
+	struct door *d;
+
+	if (wt->started)
+		pthread_join(wt->thread, NULL);
+	w->stopping = true;
+	w->draining = true;
+	TAILQ_FOREACH_SAFE (c, &w->clients, link, next)
+		c->ops->close(c);
+	upstream_pool_close(w);
+	while ((d = LIST_FIRST(&wt->doors)) != NULL)
+		door_free(d);
+	plan_use_fini(w);
+	loop_fini(&w->loop);
+	txn_fini(w);
+	mailbox_free(wt->box);
+	if (wt->reopen != NULL)
+		event_free(wt->reopen);
+	if (wt->base != NULL)
+		event_base_free(wt->base);
+	free(w->fields);
+	w->magic = 0;
+	free(wt);
+}
