@@ -39,7 +39,8 @@ SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
-	conf/% proxy/h1_parse.o proxy/h1_chunks.o proxy/http.o proxy/wheel.o),$(OBJECTS))
+	conf/% proxy/h1_parse.o proxy/h1_chunks.o proxy/http.o proxy/wheel.o \
+	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 

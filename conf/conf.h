@@ -7,9 +7,13 @@
 #define CONF_CONF_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "conf/settings.h"
 #include "router/spec.h"
+
+/* Bytes of a config file. */
+#define CONF_FILE_MAX (16u << 20)
 
 struct conf {
 	struct settings settings;
@@ -29,5 +33,12 @@ struct conf *conf_parse(
     const char *name, const char *text, size_t len, struct conf_errors *errors);
 void conf_free(struct conf *c);
 void conf_errors_free(struct conf_errors *errors);
+
+/*
+ * Every key of the config, one per line: its path (as
+ * services.<name>.routes[].host), then, each after a tab, what it expects,
+ * its default and its meaning.
+ */
+void conf_print_options(FILE *out);
 
 #endif

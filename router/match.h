@@ -27,6 +27,9 @@ enum pattern_kind {
 	PATTERN_PRESENT,
 };
 
+/* Bytes of a value that a regex looks at. */
+#define PATTERN_REGEX_MAX 4096u
+
 /* A test of one value. */
 struct pattern;
 
@@ -37,7 +40,10 @@ struct pattern;
 struct pattern *pattern_new(
     enum pattern_kind kind, const char *text, char *why, size_t why_size);
 void pattern_free(struct pattern *p);
-/* A regex that exceeds its match limit does not match. */
+/*
+ * A regex may occur anywhere in the value. It does not match a value longer
+ * than PATTERN_REGEX_MAX, nor one on which it exceeds its match limit.
+ */
 bool pattern_test(const struct pattern *p, struct span value);
 const char *pattern_text(const struct pattern *p);
 enum pattern_kind pattern_kind(const struct pattern *p);

@@ -94,8 +94,8 @@ struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);
 
 /*
- * The old plan with the ready pods of one service as their states say now.
- * NULL only without memory.
+ * The old plan with the ready pods of one service as their states say now; a
+ * service it does not have changes nothing. NULL only without memory.
  */
 struct plan *plan_with_health(const struct plan *old, const char *service);
 

@@ -1,0 +1,173 @@
+/* The admin API's server: evhttp on our own sockets, calls to the dispatcher.
+ */
+#include "admin/admin.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/call.h"
+#include "admin/endpoints.h"
+#include "admin/socket.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "conf/settings.h"
+#include "control/control.h"
+
+#define ADMIN_MAGIC 0xad310001u
+
+/* A requester that sends or reads nothing for so long is cut, in seconds. */
+#define REQUESTER_TIMEOUT 30
+#define HEAD_MAX	  (64 * 1024)
+/* Between two attempts to accept when no file descriptor is left. */
+#define ACCEPT_PAUSE_S 1
+
+#define SOCKETS_MAX 2
+
+struct accept_pause {
+	struct evconnlistener *listener;
+	struct event *timer;
+};
+
+struct admin {
+	unsigned magic;
+	struct control *control;
+	struct evhttp *http;
+	struct unix_socket socket;
+	struct accept_pause pauses[SOCKETS_MAX];
+	size_t npauses;
+	struct call_list calls;
+};
+
+static void
+on_request(struct evhttp_request *request, void *arg)
+{
+	struct admin *a = arg;
+	struct call *c;
+
+	CHECK_OBJ(a, ADMIN_MAGIC);
+	c = call_new(&a->calls, a->control, request);
+	if (c == NULL)
+		evhttp_send_reply(request, HTTP_INTERNAL, NULL, NULL);
+	else
+		endpoints_dispatch(c);
+}
+
+static void
+on_pause_over(evutil_socket_t fd, short events, void *arg)
+{
+	struct accept_pause *p = arg;
+
+	(void)fd;
+	(void)events;
+	evconnlistener_enable(p->listener);
+}
+
+/* Without a pause the loop would spin on the one connection it cannot take. */
+static void
+on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct admin *a = arg;
+	struct timeval pause = {ACCEPT_PAUSE_S, 0};
+
+	CHECK_OBJ(a, ADMIN_MAGIC);
+	log_warn("admin: cannot accept: %s", strerror(errno));
+	for (size_t i = 0; i < a->npauses; i++)
+		if (a->pauses[i].listener == listener) {
+			evconnlistener_disable(listener);
+			event_add(a->pauses[i].timer, &pause);
+		}
+}
+
+/* The fd is evhttp's afterwards, also on failure. */
+static int
+serve(struct admin *a, int fd)
+{
+	struct accept_pause *p = &a->pauses[a->npauses];
+	struct evhttp_bound_socket *bound;
+
+	CHECK(a->npauses < SOCKETS_MAX);
+	bound = evhttp_accept_socket_with_handle(a->http, fd);
+	if (bound == NULL) {
+		close(fd);
+		return -1;
+	}
+	p->listener = evhttp_bound_socket_get_listener(bound);
+	p->timer = evtimer_new(control_base(a->control), on_pause_over, p);
+	if (p->timer == NULL)
+		return -1;
+	a->npauses++;
+	evconnlistener_set_error_cb(p->listener, on_accept_error);
+	return 0;
+}
+
+static int
+listen_all(struct admin *a, char *why, size_t why_size)
+{
+	const struct settings *settings = control_settings(a->control);
+	int fd;
+
+	snprintf(why, why_size, "admin: out of memory");
+	if (settings->admin_socket != NULL) {
+		if (socket_bind_unix(settings->admin_socket, &a->socket, why,
+			why_size) != 0 ||
+		    serve(a, a->socket.fd) != 0)
+			return -1;
+	}
+	if (settings->admin.len == 0)
+		return 0;
+	fd = socket_bind_tcp(&settings->admin, why, why_size);
+	return fd >= 0 ? serve(a, fd) : -1;
+}
+
+struct admin *
+admin_new(struct control *c, char *why, size_t why_size)
+{
+	struct admin *a = calloc(1, sizeof *a);
+
+	snprintf(why, why_size, "admin: out of memory");
+	if (a == NULL)
+		return NULL;
+	a->magic = ADMIN_MAGIC;
+	a->control = c;
+	LIST_INIT(&a->calls);
+	a->http = evhttp_new(control_base(c));
+	if (a->http == NULL)
+		goto fail;
+	evhttp_set_gencb(a->http, on_request, a);
+	evhttp_set_timeout(a->http, REQUESTER_TIMEOUT);
+	evhttp_set_max_headers_size(a->http, HEAD_MAX);
+	/* Ours is answered in JSON; evhttp's own refusal is a page of HTML. */
+	evhttp_set_max_body_size(a->http, 4 * CALL_BODY_MAX);
+	/* All it knows: the dispatcher says which are allowed where. */
+	evhttp_set_allowed_methods(a->http, UINT16_MAX);
+	if (listen_all(a, why, why_size) != 0)
+		goto fail;
+	return a;
+
+fail:
+	admin_free(a);
+	return NULL;
+}
+
+void
+admin_free(struct admin *a)
+{
+	if (a == NULL)
+		return;
+	CHECK_OBJ(a, ADMIN_MAGIC);
+	call_abandon(&a->calls);
+	socket_unlink(&a->socket);
+	for (size_t i = 0; i < a->npauses; i++)
+		event_free(a->pauses[i].timer);
+	if (a->http != NULL)
+		evhttp_free(a->http);
+	a->magic = 0;
+	free(a);
+}

@@ -1,0 +1,320 @@
+/* What happened so far, in Prometheus' text format 0.0.4. */
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "admin/call.h"
+#include "admin/handlers.h"
+#include "admin/label.h"
+#include "base/hist.h"
+#include "control/control.h"
+#include "control/window.h"
+#include "router/plan.h"
+#include "router/pod.h"
+#include "router/tally.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/*
+ * The histogram's bounds are 2^8 .. 2^24 microseconds (0.000256 s to about
+ * 16.8 s): powers of two are where buckets of base/hist end, so no count is
+ * an estimate.
+ */
+#define BOUND_MIN 8u
+#define BOUND_MAX 24u
+
+/* One version, read once so that all its metrics are of one moment. */
+struct row {
+	const struct version *version;
+	char *labels; /* service="...",version="..." */
+	double weight;
+	struct tally_sum sum;
+	struct window_view view;
+};
+
+struct scrape {
+	struct evbuffer *out;
+	const struct control *control;
+	const struct plan *plan;
+	struct row *rows;
+	size_t nrows;
+};
+
+static char *
+version_labels(const char *service, const char *version)
+{
+	char *s = label_escape(service), *v = label_escape(version);
+	char *labels = NULL;
+
+	if (s != NULL && v != NULL &&
+	    asprintf(&labels, "service=\"%s\",version=\"%s\"", s, v) < 0)
+		labels = NULL;
+	free(s);
+	free(v);
+	return labels;
+}
+
+static void
+write_codes(struct scrape *m, const char *name, const char *labels,
+    const struct tally_sum *sum)
+{
+	for (int code = TALLY_CODE_MIN; code <= TALLY_CODE_MAX; code++) {
+		uint64_t n = sum->codes[code - TALLY_CODE_MIN];
+
+		if (n > 0)
+			evbuffer_add_printf(m->out,
+			    "%s{%s,code=\"%d\"} %" PRIu64 "\n", name, labels,
+			    code, n);
+	}
+}
+
+/* Answers that the proxy made itself are no version's. */
+static void
+write_own_codes(
+    struct scrape *m, const char *name, const struct service *service)
+{
+	char *labels = version_labels(service->name, "");
+	struct tally_sum sum;
+
+	if (labels == NULL)
+		return;
+	tally_read(service->own, &sum);
+	write_codes(m, name, labels, &sum);
+	free(labels);
+}
+
+static void
+write_requests(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		write_codes(m, name, m->rows[i].labels, &m->rows[i].sum);
+	for (size_t i = 0; i < m->plan->nservices; i++)
+		write_own_codes(m, name, m->plan->services[i]);
+}
+
+static void
+write_errors(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		for (int r = REASON_NONE + 1; r < REASON_COUNT; r++)
+			evbuffer_add_printf(m->out,
+			    "%s{%s,reason=\"%s\"} %" PRIu64 "\n", name,
+			    m->rows[i].labels, reason_name((enum reason)r),
+			    m->rows[i].sum.errors[r]);
+}
+
+static void
+write_error_ratio(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %.10g\n", name,
+		    m->rows[i].labels, m->rows[i].view.error_ratio);
+}
+
+static void
+write_histogram(struct scrape *m, const char *name, const struct row *row)
+{
+	uint64_t below = 0;
+	unsigned bucket = 0;
+
+	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
+		uint64_t us = 1ull << bound;
+
+		for (; bucket < HIST_BUCKETS && hist_upper(bucket) <= us;
+		     bucket++)
+			below += row->sum.buckets[bucket];
+		evbuffer_add_printf(m->out,
+		    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64
+		    "\n",
+		    name, row->labels, us / 1000000, us % 1000000, below);
+	}
+	for (; bucket < HIST_BUCKETS; bucket++)
+		below += row->sum.buckets[bucket];
+	evbuffer_add_printf(m->out,
+	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
+	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
+	    "%s_count{%s} %" PRIu64 "\n",
+	    name, row->labels, below, name, row->labels,
+	    row->sum.duration_us / 1000000, row->sum.duration_us % 1000000,
+	    name, row->labels, below);
+}
+
+static void
+write_durations(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		write_histogram(m, name, &m->rows[i]);
+}
+
+static void
+write_retries(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].sum.retries);
+}
+
+static void
+write_weights(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %.10g\n", name,
+		    m->rows[i].labels, m->rows[i].weight);
+}
+
+static void
+write_shares(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %.10g\n", name,
+		    m->rows[i].labels, m->rows[i].view.share);
+}
+
+static void
+write_pods_up(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++) {
+		const struct version *v = m->rows[i].version;
+
+		for (size_t k = 0; k < v->npods; k++)
+			evbuffer_add_printf(m->out, "%s{%s,pod=\"%s\"} %d\n",
+			    name, m->rows[i].labels, v->pods[k]->address.text,
+			    v->pods[k]->state == POD_UP);
+	}
+}
+
+static void
+write_pods_inflight(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++) {
+		const struct version *v = m->rows[i].version;
+
+		for (size_t k = 0; k < v->npods; k++)
+			evbuffer_add_printf(m->out, "%s{%s,pod=\"%s\"} %u\n",
+			    name, m->rows[i].labels, v->pods[k]->address.text,
+			    pod_inflight(v->pods[k]));
+	}
+}
+
+static void
+write_connections(struct scrape *m, const char *name)
+{
+	const char *address;
+	unsigned connections;
+
+	for (size_t i = 0;
+	     control_listener(m->control, i, &address, &connections); i++)
+		evbuffer_add_printf(m->out, "%s{listener=\"%s\"} %u\n", name,
+		    address, connections);
+}
+
+static void
+write_build(struct scrape *m, const char *name)
+{
+	evbuffer_add_printf(
+	    m->out, "%s{version=\"" SHUNT_VERSION "\"} 1\n", name);
+}
+
+static const struct family {
+	const char *name, *type, *help;
+	void (*write)(struct scrape *m, const char *name);
+} families[] = {
+    {"shunt_requests_total", "counter",
+	"Answers by status; version is empty where the proxy itself answered.",
+	write_requests},
+    {"shunt_errors_total", "counter", "What counts against a version.",
+	write_errors},
+    {"shunt_error_ratio", "gauge",
+	"Errors per request of a version over the last window.",
+	write_error_ratio},
+    {"shunt_request_duration_seconds", "histogram",
+	"From a request's first byte to the end of its answer.",
+	write_durations},
+    {"shunt_retries_total", "counter",
+	"Requests tried again after this version failed them.", write_retries},
+    {"shunt_version_weight", "gauge", "Wanted share of a version, 0 to 1.",
+	write_weights},
+    {"shunt_version_share", "gauge",
+	"Measured share of a version over the last window, 0 to 1.",
+	write_shares},
+    {"shunt_pod_up", "gauge", "1 when a pod takes requests.", write_pods_up},
+    {"shunt_pod_inflight", "gauge", "Requests a pod is working on.",
+	write_pods_inflight},
+    {"shunt_connections", "gauge", "Open client connections.",
+	write_connections},
+    {"shunt_build_info", "gauge", "Always 1; the version of shunt.",
+	write_build},
+};
+
+static void
+rows_free(struct scrape *m)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		free(m->rows[i].labels);
+	free(m->rows);
+}
+
+static bool
+row_read(struct row *row, const struct control *control,
+    const struct service *s, const struct version *v, uint64_t total_weight)
+{
+	row->version = v;
+	row->labels = version_labels(s->name, v->name);
+	if (total_weight > 0)
+		row->weight = (double)v->weight / (double)total_weight;
+	tally_read(v->tally, &row->sum);
+	windows_read(control_windows(control), s, v->index, &row->view);
+	return row->labels != NULL;
+}
+
+static bool
+rows_read(struct scrape *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->plan->nservices; i++)
+		n += m->plan->services[i]->nversions;
+	m->rows = calloc(n > 0 ? n : 1, sizeof *m->rows);
+	if (m->rows == NULL)
+		return false;
+	for (size_t i = 0; i < m->plan->nservices; i++) {
+		const struct service *s = m->plan->services[i];
+		uint64_t total = 0;
+
+		for (size_t k = 0; k < s->nversions; k++)
+			total += s->versions[k].weight;
+		for (size_t k = 0; k < s->nversions; k++)
+			if (!row_read(&m->rows[m->nrows++], m->control, s,
+				&s->versions[k], total))
+				return false;
+	}
+	return true;
+}
+
+void
+metrics_get(struct call *c)
+{
+	const struct control *control = call_control(c);
+	struct scrape m = {
+	    .out = evbuffer_new(),
+	    .control = control,
+	    .plan = control_plan(control),
+	};
+
+	if (m.out != NULL && !rows_read(&m)) {
+		evbuffer_free(m.out);
+		m.out = NULL;
+	}
+	for (size_t i = 0;
+	     m.out != NULL && i < sizeof families / sizeof families[0]; i++) {
+		const struct family *f = &families[i];
+
+		evbuffer_add_printf(m.out, "# HELP %s %s\n# TYPE %s %s\n",
+		    f->name, f->help, f->name, f->type);
+		f->write(&m, f->name);
+	}
+	rows_free(&m);
+	call_reply(c, HTTP_OK, METRICS_TYPE, m.out);
+}

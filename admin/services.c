@@ -1,0 +1,115 @@
+/* Services as the API shows them: versions, what they did, and their pods. */
+#include <event2/http.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "admin/call.h"
+#include "admin/handlers.h"
+#include "base/opt.h"
+#include "control/control.h"
+#include "control/window.h"
+#include "router/plan.h"
+#include "router/pod.h"
+#include "router/tally.h"
+
+static json_t *
+pods_json(const struct version *v)
+{
+	json_t *pods = json_array();
+
+	for (size_t i = 0; i < v->npods; i++) {
+		const struct pod *p = v->pods[i];
+
+		json_array_append_new(pods,
+		    json_pack("{s:s, s:s, s:I, s:s}", "address",
+			p->address.text, "state", pod_state_name(p->state),
+			"inflight", (json_int_t)pod_inflight(p), "reason",
+			p->reason));
+	}
+	return pods;
+}
+
+/* Counts are since the start; ratio, share and times over the last window. */
+static json_t *
+version_json(const struct control *control, const struct service *s,
+    const struct version *v, uint64_t total_weight)
+{
+	struct window_view view;
+	struct tally_sum sum;
+	double weight = 0;
+
+	tally_read(v->tally, &sum);
+	windows_read(control_windows(control), s, v->index, &view);
+	if (total_weight > 0)
+		weight = (double)v->weight / (double)total_weight;
+	return json_pack("{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:o}",
+	    "name", v->name, "weight", weight, "share", view.share, "requests",
+	    (json_int_t)tally_attempts(&sum), "errors",
+	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
+	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
+	    (double)view.p99_us / 1000.0, "pods", pods_json(v));
+}
+
+json_t *
+service_json(const struct control *control, const struct service *s)
+{
+	json_t *versions = json_array();
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < s->nversions; i++)
+		total += s->versions[i].weight;
+	for (size_t i = 0; i < s->nversions; i++)
+		json_array_append_new(
+		    versions, version_json(control, s, &s->versions[i], total));
+	return json_pack("{s:s, s:s, s:o, s:n}", "name", s->name, "stable",
+	    s->versions[s->stable].name, "versions", versions, "rollout");
+}
+
+void
+services_get(struct call *c)
+{
+	const struct control *control = call_control(c);
+	const struct plan *plan = control_plan(control);
+	json_t *services = json_array();
+
+	for (size_t i = 0; i < plan->nservices; i++)
+		json_array_append_new(
+		    services, service_json(control, plan->services[i]));
+	call_json(c, HTTP_OK, json_pack("{s:o}", "services", services));
+}
+
+static void
+list_services(const struct plan *plan, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < plan->nservices && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s",
+		    i > 0 ? ", " : "", plan->services[i]->name);
+}
+
+const struct service *
+service_or_404(struct call *c)
+{
+	const struct plan *plan = control_plan(call_control(c));
+	const struct service *s = plan_service(plan, call_arg(c, 0));
+	char known[512], quoted[OPT_QUOTE_MAX];
+
+	if (s != NULL)
+		return s;
+	list_services(plan, known, sizeof known);
+	opt_quote(span_of(call_arg(c, 0)), quoted, sizeof quoted);
+	call_error(c, HTTP_NOTFOUND, "no service %s; there is: %s", quoted,
+	    known[0] != '\0' ? known : "none");
+	return NULL;
+}
+
+void
+service_get(struct call *c)
+{
+	const struct service *s = service_or_404(c);
+
+	if (s != NULL)
+		call_json(c, HTTP_OK, service_json(call_control(c), s));
+}

@@ -1,0 +1,136 @@
+/* shunt status: versions, their shares and error rates, and their pods. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/document.h"
+#include "cli/admin_client.h"
+#include "cli/options.h"
+#include "cli/subcommands.h"
+#include "cli/table.h"
+
+static const struct option_row rows[] = {
+    ROW_OUTPUT,
+    ROW_SOCKET,
+    {.name = NULL},
+};
+
+static const char *const version_titles[] = {"VERSION", ">WEIGHT", ">SHARE",
+    ">REQUESTS", ">ERRORS", ">ERROR %", ">P50", ">P99", ">PODS"};
+static const char *const pod_titles[] = {
+    "POD", "VERSION", "STATE", ">INFLIGHT", "REASON"};
+
+#define COLUMNS(titles) (sizeof titles / sizeof titles[0])
+
+static void
+version_row(struct table *t, const struct version_view *v)
+{
+	table_cell(t, "%s", v->name);
+	table_cell(t, "%.2f%%", v->weight * 100);
+	table_cell(t, "%.2f%%", v->share * 100);
+	table_cell(t, "%" PRIu64, v->requests);
+	table_cell(t, "%" PRIu64, v->errors);
+	table_cell(t, "%.2f", v->error_ratio * 100);
+	table_cell(t, "%.1f ms", v->p50_ms);
+	table_cell(t, "%.1f ms", v->p99_ms);
+	table_cell(t, "%zu/%zu", v->npods_up, v->npods);
+}
+
+static void
+pod_rows(struct table *t, const struct version_view *v)
+{
+	for (size_t i = 0; i < v->npods; i++) {
+		const struct pod_view *p = &v->pods[i];
+
+		table_cell(t, "%s", p->address);
+		table_cell(t, "%s", v->name);
+		table_cell(t, "%s", p->state);
+		table_cell(t, "%" PRIu64, p->inflight);
+		table_cell(t, "%s", p->reason);
+	}
+}
+
+static int
+print_service(const struct service_view *s)
+{
+	struct table *versions, *pods;
+	int rc = -1;
+
+	versions = table_new(version_titles, COLUMNS(version_titles));
+	pods = table_new(pod_titles, COLUMNS(pod_titles));
+	if (versions == NULL || pods == NULL)
+		goto fail;
+	for (size_t i = 0; i < s->nversions; i++) {
+		version_row(versions, &s->versions[i]);
+		pod_rows(pods, &s->versions[i]);
+	}
+	printf("%s (stable: %s)\n", s->name, s->stable);
+	table_print(versions, 2, stdout);
+	printf("\n");
+	table_print(pods, 2, stdout);
+	rc = 0;
+fail:
+	table_free(versions);
+	table_free(pods);
+	return rc;
+}
+
+static int
+print_services(const struct document *d)
+{
+	if (d->nservices == 0)
+		printf("no services\n");
+	for (size_t i = 0; i < d->nservices; i++) {
+		if (i > 0)
+			printf("\n");
+		if (print_service(&d->services[i]) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+print_table(struct span text)
+{
+	struct document *d;
+	char why[512] = "out of memory";
+	int rc = -1;
+
+	d = document_read(text, why, sizeof why);
+	if (d != NULL)
+		rc = print_services(d);
+	document_free(d);
+	if (rc != 0)
+		fprintf(stderr, "shunt: %s\n", why);
+	return rc;
+}
+
+static int
+run(const struct invocation *in)
+{
+	struct admin_answer answer;
+	char path[1024] = "/api/v1/services";
+	int rc = 0;
+
+	if (in->nwords > 0 &&
+	    !admin_service_path(in->words[0], "", path, sizeof path))
+		return options_wrong(
+		    in->subcommand, "the service's name is too long");
+	if (admin_fetch(in, "GET", path, NULL, &answer) != 0)
+		return EXIT_FAILED;
+	if (in->output == OUTPUT_JSON)
+		printf("%.*s", SPAN_ARG(answer.body));
+	else
+		rc = print_table(answer.body);
+	admin_answer_free(&answer);
+	return rc == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+const struct subcommand subcommand_status = {
+    .name = "status",
+    .words = "[SERVICE]",
+    .max_words = 1,
+    .help = "versions, weights wanted and measured, error rates, pods",
+    .rows = rows,
+    .run = run,
+};

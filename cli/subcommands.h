@@ -1,0 +1,13 @@
+/* The subcommands, one file each; main.c has the table of them. */
+#ifndef CLI_SUBCOMMANDS_H
+#define CLI_SUBCOMMANDS_H
+
+struct subcommand;
+
+extern const struct subcommand subcommand_run;
+extern const struct subcommand subcommand_check;
+extern const struct subcommand subcommand_status;
+extern const struct subcommand subcommand_weight;
+extern const struct subcommand subcommand_app;
+
+#endif

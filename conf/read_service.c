@@ -1,0 +1,475 @@
+/* The option tables and readers of services, except routes and rules. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/tables.h"
+#include "router/balance.h"
+#include "router/split.h"
+
+#define NAME_BYTES_MAX 63u
+#define HOUR	       3600000u
+#define HEALTH(field, least, most)                                \
+	.read = option_read_value, .min = (least), .max = (most), \
+	OPTION_FIELD(struct health_rules, field)
+
+static option_reader read_versions, read_pods, read_balance, read_health,
+    read_health_path, read_good_status, read_error_status, read_retry_on;
+
+static const char *const empty_words[] = {"503", "stable", NULL};
+static const char *const initial_words[] = {"starting", "up", NULL};
+
+static const struct option version_options[] = {
+    {
+	.key = "pods",
+	.read = read_pods,
+	.type = "a list of addresses",
+	.help = "Numeric IP addresses and ports of the running instances; "
+		"may be empty.",
+	.required = true,
+    },
+    {.key = "launch"},
+    {.key = NULL},
+};
+
+static const struct option expect_options[] = {
+    {
+	.key = "status",
+	.read = read_good_status,
+	.type = "a status such as 200, or a range such as 200-299",
+	.fallback = "200-299",
+	.help = "Statuses of a good answer.",
+    },
+    {
+	.key = "body",
+	.read = option_read_only,
+	.type = "\"\"",
+	.fallback = "",
+	.help = "What the body must contain; only \"\" (anything) so far.",
+    },
+    {.key = NULL},
+};
+
+static const struct option health_options[] = {
+    {
+	.key = "path",
+	.read = read_health_path,
+	.type = "a path that begins with /",
+	.fallback = "/healthz",
+	.help = "What is asked of the pod, with GET.",
+	OPTION_FIELD(struct health_rules, path),
+    },
+    {
+	.key = "interval",
+	HEALTH(interval_ms, 1, 24 * HOUR),
+	.kind = OPT_DURATION,
+	.fallback = "2s",
+	.help = "From one check of a pod to the next.",
+    },
+    {
+	.key = "timeout",
+	HEALTH(timeout_ms, 1, 24 * HOUR),
+	.kind = OPT_DURATION,
+	.fallback = "1s",
+	.help = "How long a pod may take to answer a check.",
+    },
+    {
+	.key = "rise",
+	HEALTH(rise, 1, 1000),
+	.kind = OPT_COUNT,
+	.fallback = "2",
+	.help = "Good checks in a row until a pod is up.",
+    },
+    {
+	.key = "fall",
+	HEALTH(fall, 1, 1000),
+	.kind = OPT_COUNT,
+	.fallback = "3",
+	.help = "Bad checks in a row until a pod is down.",
+    },
+    {
+	.key = "start_period",
+	HEALTH(start_period_ms, 0, 24 * HOUR),
+	.kind = OPT_DURATION,
+	.fallback = "0s",
+	.help = "How long bad checks of a starting pod do not count.",
+    },
+    {
+	.key = "initial",
+	.read = option_read_word,
+	.words = initial_words,
+	.fallback = "starting",
+	.help = "State in which a pod joins.",
+	OPTION_FIELD(struct health_rules, initial_up),
+    },
+    {
+	.key = "expect",
+	.read = option_read_map,
+	.absent = "the defaults below",
+	.help = "What makes an answer a good one.",
+	.shape = OPTION_MAP,
+	.sub = expect_options,
+    },
+    {.key = NULL},
+};
+
+static const struct option error_options[] = {
+    {
+	.key = "status",
+	.read = read_error_status,
+	.type = "a status such as 500, or a range such as 500-599",
+	.fallback = "500-599",
+	.help = "Statuses that count as errors of the version.",
+    },
+    {.key = "body"},
+    {.key = NULL},
+};
+
+static const struct option retry_options[] = {
+    {
+	.key = "attempts",
+	.read = option_read_value,
+	.kind = OPT_COUNT,
+	.max = 10,
+	.fallback = "1",
+	.help = "Additional attempts, each on another pod; 0 = never.",
+	OPTION_FIELD(struct retry_spec, attempts),
+    },
+    {
+	.key = "on",
+	.read = read_retry_on,
+	.type = "a list of connect and reset",
+	.fallback = "[connect, reset]",
+	.help = "After which failures: the pod did not accept the "
+		"connection, or closed it before it answered.",
+	OPTION_FIELD(struct retry_spec, on),
+    },
+    {
+	.key = "version",
+	.read = option_read_only,
+	.type = "same",
+	.fallback = "same",
+	.help = "Whose pods are tried; only same so far.",
+    },
+    {.key = "budget"},
+    {.key = NULL},
+};
+
+const struct option service_options[] = {
+    {
+	.key = "routes",
+	.read = read_routes,
+	.type = "a list of routes",
+	.absent = "every request",
+	.help = "Hosts and paths that lead to the service.",
+	.shape = OPTION_LIST,
+	.sub = route_options,
+    },
+    {
+	.key = "versions",
+	.read = read_versions,
+	.type = "a map of versions",
+	.help = "Its releases, at least one.",
+	.required = true,
+	.shape = OPTION_NAMED,
+	.sub = version_options,
+    },
+    {
+	.key = "stable",
+	.read = option_read_later,
+	.type = "the name of a version",
+	.absent = "the first version in the file",
+	.help = "The version last promoted, where rollback goes.",
+    },
+    {
+	.key = "weights",
+	.read = option_read_later,
+	.type = "a map from versions to weights",
+	.absent = "stable 100, the others 0",
+	.help = "Shares of what no rule decides, from 0 to 1000000 with at "
+		"most four decimals; a version that is not named has 0.",
+    },
+    {
+	.key = "rules",
+	.read = read_rules,
+	.type = "a list of rules",
+	.absent = "no rules",
+	.help = "Requests that go to a certain version; the first match "
+		"wins, before the weights.",
+	.shape = OPTION_LIST,
+	.sub = rule_options,
+    },
+    {
+	.key = "cohort",
+	.read = option_read_only,
+	.type = "request",
+	.fallback = "request",
+	.help = "What is given a version by weight; only request so far.",
+    },
+    {.key = "sticky"},
+    {
+	.key = "balance",
+	.read = read_balance,
+	.type = "a balance policy",
+	.fallback = "least_request",
+	.help = "How a pod of the version is picked: round_robin, random "
+		"or least_request.",
+	OPTION_FIELD(struct service_spec, balance),
+    },
+    {
+	.key = "health",
+	.read = read_health,
+	.absent = "no checks: pods are up at once",
+	.help = "HTTP checks of the pods.",
+	.shape = OPTION_MAP,
+	.sub = health_options,
+	OPTION_FIELD(struct service_spec, health),
+    },
+    {.key = "outlier"},
+    {
+	.key = "errors",
+	.read = option_read_map,
+	.absent = "the defaults below",
+	.help = "What counts against a version.",
+	.shape = OPTION_MAP,
+	.sub = error_options,
+    },
+    {
+	.key = "retry",
+	.read = option_read_map,
+	.absent = "the defaults below",
+	.help = "When a request is sent again.",
+	.shape = OPTION_MAP,
+	.sub = retry_options,
+	OPTION_FIELD(struct service_spec, retry),
+    },
+    {
+	.key = "empty",
+	.read = option_read_word,
+	.words = empty_words,
+	.fallback = "stable",
+	.help = "Who answers for a version without a pod that is up: the "
+		"stable version, or the proxy with 503.",
+	OPTION_FIELD(struct service_spec, empty_stable),
+    },
+    {.key = "release"},
+    {.key = NULL},
+};
+
+/* A copy of the key of a service or version; NULL when it is no name. */
+static char *
+read_name(struct errors *e, const struct node *key)
+{
+	char found[OPT_QUOTE_MAX];
+	size_t n = 0;
+
+	while (n <= NAME_BYTES_MAX && key->text[n] != '\0' &&
+	       (isalnum((unsigned char)key->text[n]) ||
+		   strchr("_.-", key->text[n]) != NULL))
+		n++;
+	if (n > 0 && n <= NAME_BYTES_MAX && key->text[n] == '\0')
+		return read_copy(e, key->text);
+	opt_quote(span_of(key->text), found, sizeof found);
+	errors_add(e, key->at,
+	    "expected a name of 1 to %u letters, digits, \"_\", \".\" or "
+	    "\"-\", found %s",
+	    NAME_BYTES_MAX, found);
+	return NULL;
+}
+
+static void
+read_pods(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	struct version_spec *v = field;
+
+	read_addresses(e, o, value, &v->pods, &v->npods);
+}
+
+static void
+read_versions(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct service_spec *s = field;
+
+	if (!option_kind(e, o, value, NODE_MAP))
+		return;
+	if (value->n == 0 || value->n > SPLIT_VERSIONS_MAX) {
+		errors_add(e, value->at, "expected 1 to %u versions, found %zu",
+		    SPLIT_VERSIONS_MAX, value->n);
+		return;
+	}
+	s->versions = read_alloc(e, value, sizeof *s->versions);
+	if (s->versions == NULL)
+		return;
+	for (const struct node *m = value->first; m != NULL; m = m->next) {
+		struct version_spec *v = &s->versions[s->nversions++];
+
+		v->name = read_name(e, m->key);
+		option_walk(e, o->sub, m, v);
+	}
+}
+
+static void
+read_balance(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	const struct balance_ops **ops = field;
+	char names[128], found[OPT_QUOTE_MAX];
+	const char *text;
+
+	if (node_get(value, "hash") != NULL ||
+	    (value->kind == NODE_SCALAR && strcmp(value->text, "ewma") == 0)) {
+		errors_add(e, value->at,
+		    "balance \"%s\" is not available in this release",
+		    value->kind == NODE_MAP ? "hash" : "ewma");
+		return;
+	}
+	text = option_text(e, o, value);
+	if (text == NULL)
+		return;
+	*ops = balance_find(text);
+	if (*ops != NULL)
+		return;
+	balance_names(names, sizeof names);
+	opt_quote(span_of(text), found, sizeof found);
+	errors_add(e, value->at, "expected one of %s, found %s", names, found);
+}
+
+static void
+read_health(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	struct health_rules *h = field;
+
+	h->enabled = true;
+	option_read_map(e, o, value, field);
+}
+
+static void
+read_health_path(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	char **path = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	for (size_t i = 0; text[i] != '\0' || i == 0; i++) {
+		if (i == 0 ? text[i] == '/' : isgraph((unsigned char)text[i]))
+			continue;
+		option_refuse(e, o, value);
+		return;
+	}
+	free(*path);
+	*path = read_copy(e, text);
+}
+
+/* "200" or "200-299". */
+static void
+read_status(struct errors *e, const struct option *o, const struct node *value,
+    int *min, int *max)
+{
+	const char *text = option_text(e, o, value);
+	struct span rest, first, last;
+	uint64_t low, high;
+
+	if (text == NULL)
+		return;
+	rest = span_of(text);
+	first = span_cut(&rest, '-');
+	last = rest.p != NULL ? rest : first;
+	if (!span_to_u64(first, &low) || !span_to_u64(last, &high) ||
+	    low < 100 || high > 599 || low > high) {
+		option_refuse(e, o, value);
+		return;
+	}
+	*min = (int)low;
+	*max = (int)high;
+}
+
+static void
+read_good_status(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct health_rules *h = field;
+
+	read_status(e, o, value, &h->status_min, &h->status_max);
+}
+
+static void
+read_error_status(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct service_spec *s = field;
+
+	read_status(e, o, value, &s->error_min, &s->error_max);
+}
+
+static void
+read_retry_on(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	const struct option item = {.type = "connect or reset"};
+	unsigned *on = field;
+
+	if (!option_kind(e, o, value, NODE_LIST))
+		return;
+	*on = 0;
+	for (const struct node *m = value->first; m != NULL; m = m->next) {
+		const char *text = option_text(e, &item, m);
+
+		if (text == NULL)
+			continue;
+		if (strcmp(text, "connect") == 0)
+			*on |= RETRY_CONNECT;
+		else if (strcmp(text, "reset") == 0)
+			*on |= RETRY_RESET;
+		else
+			option_refuse(e, &item, m);
+	}
+}
+
+/* A service without routes takes every request. */
+static void
+add_default_route(struct errors *e, struct service_spec *s)
+{
+	s->routes = calloc(1, sizeof *s->routes);
+	if (s->routes == NULL) {
+		errors_no_memory(e);
+		return;
+	}
+	s->nroutes = 1;
+	s->routes[0].kind = PATH_PREFIX;
+	s->routes[0].path = read_copy(e, "/");
+}
+
+static void
+read_service(struct errors *e, const struct option *o, const struct node *value,
+    struct service_spec *s)
+{
+	s->name = read_name(e, value->key);
+	option_defaults(e, o->sub, s);
+	s->retry.on = RETRY_CONNECT | RETRY_RESET;
+	option_walk(e, o->sub, value, s);
+	if (node_get(value, "routes") == NULL)
+		add_default_route(e, s);
+	resolve_versions(e, value, s);
+}
+
+void
+read_services(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct spec *spec = *(struct spec **)field;
+
+	if (!option_kind(e, o, value, NODE_MAP))
+		return;
+	if (value->n == 0)
+		errors_add(e, value->at, "expected at least one service");
+	spec->services = read_alloc(e, value, sizeof *spec->services);
+	if (spec->services == NULL)
+		return;
+	for (const struct node *m = value->first; m != NULL; m = m->next)
+		read_service(e, o, m, &spec->services[spec->nservices++]);
+}

@@ -1,0 +1,308 @@
+/* The option tables and readers of everything that is not a service. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "conf/settings.h"
+#include "conf/tables.h"
+
+#define HOUR 3600000u
+/* clang-format off */
+#define DURATION(field, shortest, longest)                           \
+	.read = option_read_value, .kind = OPT_DURATION,             \
+	.min = (shortest), .max = (longest),                         \
+	OPTION_FIELD(struct timeouts, field)
+#define LIMIT(field, unit, least, most)                              \
+	.read = option_read_value, .kind = (unit),                   \
+	.min = (least), .max = (most),                               \
+	OPTION_FIELD(struct limits, field)
+/* clang-format on */
+
+static option_reader read_socket_path, read_trusted;
+
+static const char *const x_forwarded_words[] = {
+    [X_FORWARDED_APPEND] = "append",
+    [X_FORWARDED_REPLACE] = "replace",
+    [X_FORWARDED_OFF] = "off",
+    NULL,
+};
+
+const struct option listener_options[] = {
+    {
+	.key = "address",
+	.read = read_address,
+	.type = "an address such as 127.0.0.1:8080 or [::1]:8080",
+	.help = "Numeric IP address and port on which clients connect.",
+	.required = true,
+    },
+    {.key = "tls"},
+    {.key = NULL},
+};
+
+const struct option admin_options[] = {
+    {
+	.key = "socket",
+	.read = read_socket_path,
+	.type = "a path",
+	.absent = "no socket",
+	.help = "Unix socket of the admin API, made with mode 0600.",
+	OPTION_FIELD(struct settings, admin_socket),
+    },
+    {
+	.key = "address",
+	.read = read_address,
+	.type = "an address such as 127.0.0.1:9900 or [::1]:9900",
+	.absent = "no TCP address",
+	.help = "Numeric IP address and port of the same API and of /metrics.",
+	OPTION_FIELD(struct settings, admin),
+    },
+    {.key = NULL},
+};
+
+const struct option timeout_options[] = {
+    {
+	.key = "header",
+	DURATION(header, 1, 24 * HOUR),
+	.fallback = "10s",
+	.help = "First byte of a request to the end of its head.",
+    },
+    {
+	.key = "body",
+	DURATION(body, 1, 24 * HOUR),
+	.fallback = "30s",
+	.help = "Longest pause between two reads of a body.",
+    },
+    {
+	.key = "idle",
+	DURATION(idle, 1, 24 * HOUR),
+	.fallback = "75s",
+	.help = "How long a client connection may stay without a request.",
+    },
+    {
+	.key = "connect",
+	DURATION(connect, 1, 24 * HOUR),
+	.fallback = "2s",
+	.help = "How long a pod may take to accept a connection.",
+    },
+    {
+	.key = "response",
+	DURATION(response, 1, 24 * HOUR),
+	.fallback = "30s",
+	.help = "End of the request to the head of the pod's response.",
+    },
+    {
+	.key = "tunnel",
+	DURATION(tunnel, 1, 720 * HOUR),
+	.fallback = "1h",
+	.help = "Longest silence of a tunnel, such as a WebSocket.",
+    },
+    {
+	.key = "drain",
+	DURATION(drain, 0, 24 * HOUR),
+	.fallback = "30s",
+	.help = "When stopping, how long requests in flight may take.",
+    },
+    {.key = NULL},
+};
+
+const struct option limit_options[] = {
+    {
+	.key = "connections",
+	LIMIT(connections, OPT_COUNT, 1, 1000000),
+	.fallback = "10000",
+	.help = "Connections from clients at one time, over all workers.",
+    },
+    {
+	.key = "header_bytes",
+	LIMIT(header_bytes, OPT_SIZE, 1u << 10, 1u << 20),
+	.fallback = "64KiB",
+	.help = "Size of the head of a request or response.",
+    },
+    {
+	.key = "header_count",
+	LIMIT(header_count, OPT_COUNT, 1, 1000),
+	.fallback = "128",
+	.help = "Fields in the head of a request or response.",
+    },
+    {
+	.key = "body_bytes",
+	LIMIT(body_bytes, OPT_SIZE, 0, UINT64_MAX),
+	.fallback = "0",
+	.help = "Size of a request body; 0 = any.",
+    },
+    {.key = NULL},
+};
+
+const struct option forward_options[] = {
+    {
+	.key = "x_forwarded",
+	.read = option_read_word,
+	.words = x_forwarded_words,
+	.fallback = "append",
+	.help = "What happens to X-Forwarded-For, -Proto and -Host.",
+	OPTION_FIELD(struct forward, x_forwarded),
+    },
+    {
+	.key = "via",
+	.read = option_read_value,
+	.kind = OPT_BOOL,
+	.max = 1,
+	.fallback = "true",
+	.help = "Whether the Via field names the proxy.",
+	OPTION_FIELD(struct forward, via),
+    },
+    {
+	.key = "trusted",
+	.read = read_trusted,
+	.type = "a list of addresses or blocks such as 10.0.0.0/8",
+	.fallback = "[]",
+	.help = "Clients whose own X-Forwarded-* fields are believed.",
+    },
+    {.key = NULL},
+};
+
+void
+read_address(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	struct address *a = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	if (!address_parse(span_of(text), a)) {
+		memset(a, 0, sizeof *a);
+		option_refuse(e, o, value);
+	}
+}
+
+bool
+read_addresses(struct errors *e, const struct option *o,
+    const struct node *list, struct address **addresses, size_t *n)
+{
+	const struct option item = {
+	    .type = "an address such as 127.0.0.1:8080 or [::1]:8080",
+	};
+	const struct node *m;
+
+	if (!option_kind(e, o, list, NODE_LIST))
+		return false;
+	*addresses = read_alloc(e, list, sizeof **addresses);
+	if (*addresses == NULL)
+		return false;
+	for (m = list->first; m != NULL; m = m->next)
+		read_address(e, &item, m, *addresses + (*n)++);
+	return true;
+}
+
+void
+read_listeners(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct settings *s = field;
+	const struct node *m;
+
+	if (!option_kind(e, o, value, NODE_LIST))
+		return;
+	if (value->n == 0)
+		errors_add(e, value->at, "expected at least one listener");
+	s->listeners = read_alloc(e, value, sizeof *s->listeners);
+	if (s->listeners == NULL)
+		return;
+	for (m = value->first; m != NULL; m = m->next)
+		option_walk(e, o->sub, m, &s->listeners[s->nlisteners++]);
+}
+
+void
+read_workers(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	const char *text = option_text(e, o, value);
+	uint64_t n = 0;
+
+	if (text == NULL)
+		return;
+	if (strcmp(text, "auto") != 0 &&
+	    (!opt_parse(OPT_COUNT, span_of(text), &n) || n < 1 || n > 256)) {
+		option_refuse(e, o, value);
+		return;
+	}
+	*(unsigned *)field = (unsigned)n;
+}
+
+static void
+read_socket_path(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+	char **path = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	if (text[0] == '\0' || strlen(text) > most)
+		errors_add(e, value->at,
+		    "expected a path of 1 to %zu bytes, found %zu", most,
+		    strlen(text));
+	else
+		*path = read_copy(e, text);
+}
+
+/* Whether all bits after the first `bits` are 0. */
+static bool
+cidr_tail_clear(const struct cidr *c)
+{
+	for (unsigned i = c->bits; i < (c->family == AF_INET ? 32 : 128); i++)
+		if (c->address[i / 8] & (0x80 >> (i % 8)))
+			return false;
+	return true;
+}
+
+static bool
+cidr_parse(const char *text, struct cidr *c)
+{
+	char ip[INET6_ADDRSTRLEN];
+	const char *slash = strchrnul(text, '/');
+	size_t n = (size_t)(slash - text);
+	uint64_t bits;
+
+	if (n >= sizeof ip)
+		return false;
+	memcpy(ip, text, n);
+	ip[n] = '\0';
+	c->family = strchr(ip, ':') != NULL ? AF_INET6 : AF_INET;
+	c->bits = c->family == AF_INET ? 32 : 128;
+	if (inet_pton(c->family, ip, c->address) != 1)
+		return false;
+	if (*slash == '\0')
+		return true;
+	if (!span_to_u64(span_of(slash + 1), &bits) || bits > c->bits)
+		return false;
+	c->bits = (unsigned)bits;
+	return cidr_tail_clear(c);
+}
+
+static void
+read_trusted(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	const struct option item = {
+	    .type = "an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+		    "fd00::/8, no bit set after its prefix",
+	};
+	struct forward *f = field;
+
+	if (!option_kind(e, o, value, NODE_LIST))
+		return;
+	f->trusted = read_alloc(e, value, sizeof *f->trusted);
+	if (f->trusted == NULL)
+		return;
+	for (const struct node *m = value->first; m != NULL; m = m->next) {
+		const char *text = option_text(e, &item, m);
+
+		if (text != NULL &&
+		    !cidr_parse(text, &f->trusted[f->ntrusted++]))
+			option_refuse(e, &item, m);
+	}
+}

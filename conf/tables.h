@@ -1,0 +1,57 @@
+/*
+ * The option tables of the config file and the readers they share. The root
+ * table's target is a struct conf, the others' are named with them.
+ * Main thread only.
+ */
+#ifndef CONF_TABLES_H
+#define CONF_TABLES_H
+
+#include "conf/option.h"
+#include "router/spec.h"
+
+struct conf;
+
+extern const struct option conf_options[];
+extern const struct option listener_options[]; /* struct address */
+extern const struct option admin_options[];    /* struct settings */
+extern const struct option timeout_options[];  /* struct timeouts */
+extern const struct option limit_options[];    /* struct limits */
+extern const struct option forward_options[];  /* struct forward */
+extern const struct option service_options[];  /* struct service_spec */
+extern const struct option route_options[];    /* struct route_spec */
+extern const struct option rule_options[];     /* struct rule_spec */
+
+option_reader read_address;   /* struct address */
+option_reader read_listeners; /* struct settings */
+option_reader read_workers;   /* unsigned */
+option_reader read_services;  /* struct spec */
+option_reader read_routes;    /* struct service_spec */
+option_reader read_rules;     /* struct service_spec */
+
+/*
+ * Room for the members of a list or map; NULL, and an error, without memory.
+ * The caller frees.
+ */
+void *read_alloc(struct errors *e, const struct node *list, size_t size);
+/* A copy, the caller's; NULL, and an error, without memory. */
+char *read_copy(struct errors *e, const char *text);
+/*
+ * A list of addresses, one item per node: an item that is none has len 0.
+ * False when the node is no list.
+ */
+bool read_addresses(struct errors *e, const struct option *o,
+    const struct node *list, struct address **addresses, size_t *n);
+
+/*
+ * The cross-check passes. Both walk the tree beside what was read from it:
+ * the i-th member there is the i-th element here.
+ */
+
+/* Turns the names of versions in stable, weights and rules into indexes. */
+void resolve_versions(
+    struct errors *e, const struct node *service, struct service_spec *s);
+/* What must be unique: pods, listeners, routes. */
+void check_unique(
+    struct errors *e, const struct node *root, const struct conf *c);
+
+#endif

@@ -1,0 +1,533 @@
+/*
+ * The main thread: puts the parts together, carries messages and signals to
+ * them, and ends everything in order.
+ */
+#include "control/control.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "control/listeners.h"
+#include "control/probe.h"
+#include "control/publish.h"
+#include "control/reload.h"
+#include "control/weights.h"
+#include "control/window.h"
+#include "proxy/mailbox.h"
+#include "proxy/worker.h"
+
+#define CONTROL_MAGIC 0xc0470001u
+
+enum control_state {
+	CONTROL_STARTING,
+	CONTROL_RUNNING,
+	CONTROL_DRAINING, /* requests in flight finish */
+	CONTROL_STOPPED,  /* no worker is left */
+};
+
+enum {
+	SIGNAL_HUP,
+	SIGNAL_TERM,
+	SIGNAL_INT,
+	SIGNAL_COUNT
+};
+
+struct control {
+	unsigned magic;
+	enum control_state state;
+	char *config_path;
+	struct event_base *base;
+	struct mailbox *mailbox; /* workers write to it */
+	unsigned nworkers;
+	struct worker **workers;
+	struct mailbox **boxes; /* the workers' */
+	bool *drained;		/* by worker */
+	unsigned started;	/* threads that run */
+	struct publish *publish;
+	struct listeners *listeners;
+	struct probes *probes;
+	struct windows *windows;
+	struct reload *reload;
+	struct event tick, deadline;
+	struct event *signals[SIGNAL_COUNT];
+};
+
+static void
+control_send_all(struct control *c, enum message_kind kind)
+{
+	for (unsigned i = 0; i < c->started; i++)
+		mailbox_send(
+		    c->boxes[i], &(struct message){.kind = kind, .fd = -1});
+}
+
+/* Ends the workers; connections that are left are cut. Waits for them. */
+static void
+control_stop(struct control *c)
+{
+	if (c->state == CONTROL_STOPPED)
+		return;
+	c->state = CONTROL_STOPPED;
+	if (c->probes != NULL)
+		probes_stop(c->probes);
+	control_send_all(c, MSG_STOP);
+	for (unsigned i = 0; c->workers != NULL && i < c->nworkers; i++)
+		if (c->workers[i] != NULL)
+			worker_free(c->workers[i]);
+	c->started = 0;
+	if (c->reload != NULL)
+		reload_stop(c->reload);
+	if (c->publish != NULL)
+		publish_stop(c->publish);
+	evtimer_del(&c->deadline);
+	evtimer_del(&c->tick);
+	event_base_loopexit(c->base, NULL);
+}
+
+static void
+control_finish(struct control *c)
+{
+	control_stop(c);
+	log_info("stopped");
+}
+
+static unsigned
+control_connections(const struct control *c)
+{
+	const char *address;
+	unsigned n, sum = 0;
+
+	for (size_t i = 0; control_listener(c, i, &address, &n); i++)
+		sum += n;
+	return sum;
+}
+
+static void
+control_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *c = arg;
+
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	log_warn("draining: time is over, %u connections are cut",
+	    control_connections(c));
+	control_finish(c);
+}
+
+static void
+control_drain(struct control *c, const char *signal_name)
+{
+	uint32_t ms = control_settings(c)->timeouts.drain;
+	struct timeval limit = {ms / 1000, (ms % 1000) * 1000};
+
+	log_info("draining: %s, %u connections, at most %u ms", signal_name,
+	    control_connections(c), ms);
+	c->state = CONTROL_DRAINING;
+	probes_stop(c->probes);
+	reload_stop(c->reload);
+	control_send_all(c, MSG_DRAIN);
+	if (evtimer_add(&c->deadline, &limit) < 0) {
+		log_error("draining: no memory for a timer");
+		control_finish(c);
+	}
+}
+
+static void
+control_on_drained(struct control *c, unsigned worker)
+{
+	if (c->state != CONTROL_DRAINING)
+		return;
+	c->drained[worker] = true;
+	for (unsigned i = 0; i < c->nworkers; i++)
+		if (!c->drained[i])
+			return;
+	log_info("draining: every request has finished");
+	control_finish(c);
+}
+
+static void
+control_on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct control *c = arg;
+	const char *name = sig == SIGTERM ? "SIGTERM" : "SIGINT";
+
+	(void)what;
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	if (sig == SIGHUP) {
+		log_info("SIGHUP: reloading %s", c->config_path);
+		control_reload(c, NULL, NULL);
+	} else if (c->state == CONTROL_RUNNING) {
+		control_drain(c, name);
+	} else if (c->state == CONTROL_DRAINING) {
+		log_warn("%s again: %u connections are cut", name,
+		    control_connections(c));
+		control_finish(c);
+	}
+}
+
+static void
+control_on_message(void *arg, const struct message *m)
+{
+	struct control *c = arg;
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	if (c->state == CONTROL_STOPPED)
+		return;
+	CHECK(m->worker < c->nworkers);
+	switch (m->kind) {
+	case MSG_PLAN_TAKEN:
+		publish_taken(c->publish, m->worker);
+		break;
+	case MSG_PLAN_LEFT:
+		publish_left(c->publish, m->worker, m->plan);
+		break;
+	case MSG_LISTENER_CLOSED:
+		listeners_closed(c->listeners, m->listener);
+		reload_on_listener_closed(c->reload);
+		break;
+	case MSG_DRAINED:
+		control_on_drained(c, m->worker);
+		break;
+	case MSG_PLAN:
+	case MSG_LISTENER_ADD:
+	case MSG_LISTENER_CLOSE:
+	case MSG_DRAIN:
+	case MSG_STOP:
+		WRONG("message for a worker sent to main");
+	}
+}
+
+static void
+control_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *c = arg;
+
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	windows_tick(c->windows, control_plan(c));
+	listeners_reap(c->listeners);
+}
+
+/* CPUs that this process may run on. */
+static unsigned
+cpu_count(void)
+{
+	cpu_set_t set;
+	long online;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return (unsigned)CPU_COUNT(&set);
+	/* More of them than the set has room for. */
+	online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? (unsigned)online : 1;
+}
+
+/* As many descriptors as we may have: a proxied client takes two. */
+static void
+raise_fd_limit(uint32_t connections)
+{
+	uint64_t wanted = (uint64_t)connections * 2;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_cur != limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_warn("cannot raise the limit of open files: %s",
+			    strerror(errno));
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted)
+		log_warn("only %llu open files are allowed, but "
+			 "limits.connections: %u may need %llu",
+		    (unsigned long long)limit.rlim_cur, connections,
+		    (unsigned long long)wanted);
+}
+
+/* The loop and what hangs on it. */
+static int
+control_open(struct control *c)
+{
+	static const int numbers[] = {[SIGNAL_HUP] = SIGHUP,
+	    [SIGNAL_TERM] = SIGTERM,
+	    [SIGNAL_INT] = SIGINT};
+	struct timeval second = {1, 0};
+
+	evtimer_assign(&c->deadline, c->base, control_on_deadline, c);
+	event_assign(&c->tick, c->base, -1, EV_PERSIST, control_on_tick, c);
+	c->mailbox = mailbox_new(c->base, control_on_message, c);
+	if (c->mailbox == NULL || event_add(&c->tick, &second) < 0)
+		return -1;
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+		c->signals[i] =
+		    evsignal_new(c->base, numbers[i], control_on_signal, c);
+		if (c->signals[i] == NULL || event_add(c->signals[i], NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Plan, workers without a thread yet, and what runs beside them. */
+static int
+control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
+{
+	struct plan *plan;
+
+	plan = plan_build(
+	    conf->spec, NULL, c->nworkers, clock_now_us(), why, why_size);
+	if (plan == NULL) {
+		conf_free(conf);
+		return -1;
+	}
+	snprintf(why, why_size, "out of memory");
+	c->publish = publish_new(c->nworkers, plan, conf);
+	if (c->publish == NULL) {
+		plan_drop(plan);
+		conf_free(conf);
+		return -1;
+	}
+	for (unsigned i = 0; i < c->nworkers; i++) {
+		c->workers[i] =
+		    worker_new(i, c->mailbox, plan, &conf->settings);
+		if (c->workers[i] == NULL) {
+			snprintf(
+			    why, why_size, "worker %u: %s", i, strerror(errno));
+			return -1;
+		}
+		c->boxes[i] = worker_mailbox(c->workers[i]);
+		publish_worker(c->publish, i, c->boxes[i]);
+	}
+	c->probes = probes_new(c->base, c->publish);
+	c->windows = windows_new();
+	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
+	    .nworkers = c->nworkers,
+	    .workers = c->boxes,
+	    .publish = c->publish,
+	    .listeners = c->listeners,
+	    .probes = c->probes});
+	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
+	    probes_update(c->probes, plan) < 0)
+		return -1;
+	return 0;
+}
+
+/* Signals are for main: the workers inherit a mask without them. */
+static int
+control_start(struct control *c, char *why, size_t why_size)
+{
+	sigset_t ours, before;
+	int rc = 0;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	while (rc == 0 && c->started < c->nworkers) {
+		rc = worker_start(c->workers[c->started]);
+		if (rc == 0)
+			c->started++;
+		else
+			snprintf(why, why_size, "worker %u: %s", c->started,
+			    strerror(errno));
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+static struct control *
+control_alloc(const char *config_path, unsigned workers)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->magic = CONTROL_MAGIC;
+	c->nworkers = workers > 0 ? workers : cpu_count();
+	c->config_path = strdup(config_path);
+	c->workers = calloc(c->nworkers, sizeof(struct worker *));
+	c->boxes = calloc(c->nworkers, sizeof(struct mailbox *));
+	c->drained = calloc(c->nworkers, sizeof(*c->drained));
+	c->listeners = listeners_new(c->nworkers);
+	c->base = event_base_new();
+	if (c->base == NULL || c->config_path == NULL || c->workers == NULL ||
+	    c->boxes == NULL || c->drained == NULL || c->listeners == NULL ||
+	    control_open(c) < 0) {
+		control_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+struct control *
+control_new(
+    const char *config_path, struct conf *conf, char *why, size_t why_size)
+{
+	struct control *c;
+
+	signal(SIGPIPE, SIG_IGN);
+	raise_fd_limit(conf->settings.limits.connections);
+	c = control_alloc(config_path, conf->settings.workers);
+	if (c == NULL) {
+		snprintf(why, why_size, "out of memory");
+		conf_free(conf);
+		return NULL;
+	}
+	if (listeners_prepare(
+		c->listeners, &conf->settings, true, why, why_size) < 0) {
+		conf_free(conf);
+		goto fail;
+	}
+	if (control_build(c, conf, why, why_size) < 0 ||
+	    control_start(c, why, why_size) < 0)
+		goto fail;
+	listeners_commit(c->listeners, control_settings(c), c->boxes);
+	c->state = CONTROL_RUNNING;
+	return c;
+
+fail:
+	control_free(c);
+	return NULL;
+}
+
+void
+control_free(struct control *c)
+{
+	if (c == NULL)
+		return;
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	if (c->base != NULL)
+		control_stop(c);
+	reload_free(c->reload);
+	probes_free(c->probes);
+	windows_free(c->windows);
+	publish_free(c->publish);
+	listeners_free(c->listeners);
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+		if (c->signals[i] != NULL)
+			event_free(c->signals[i]);
+	if (c->mailbox != NULL)
+		mailbox_free(c->mailbox);
+	if (c->base != NULL)
+		event_base_free(c->base);
+	free(c->drained);
+	free(c->boxes);
+	free(c->workers);
+	free(c->config_path);
+	c->magic = 0;
+	free(c);
+}
+
+struct event_base *
+control_base(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->base;
+}
+
+int
+control_run(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	CHECK(c->state == CONTROL_RUNNING);
+	if (event_base_dispatch(c->base) < 0) {
+		log_error("the main loop failed: %s", strerror(errno));
+		control_stop(c);
+		return -1;
+	}
+	return 0;
+}
+
+const struct plan *
+control_plan(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return publish_current(c->publish);
+}
+
+const struct settings *
+control_settings(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return &publish_conf(c->publish)->settings;
+}
+
+const struct windows *
+control_windows(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->windows;
+}
+
+unsigned
+control_workers(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->nworkers;
+}
+
+bool
+control_ready(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->state == CONTROL_RUNNING;
+}
+
+bool
+control_listener(const struct control *c, size_t i, const char **address,
+    unsigned *connections)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return listeners_get(c->listeners, i, address, connections);
+}
+
+void
+control_set_weights(struct control *c, const char *service,
+    const struct weight_change *changes, size_t n, control_done *done,
+    void *arg)
+{
+	const struct plan *old;
+	struct plan *plan;
+	char words[512], why[512];
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	if (c->state != CONTROL_RUNNING) {
+		if (done != NULL)
+			done(arg, "shutting down");
+		return;
+	}
+	old = control_plan(c);
+	plan = plan_with_weights(old, service, changes, n, why, sizeof(why));
+	if (plan == NULL) {
+		if (done != NULL)
+			done(arg, why);
+		return;
+	}
+	weights_describe_change(plan_service(old, service),
+	    plan_service(plan, service), words, sizeof(words));
+	if (publish_plan(c->publish, plan, NULL, done, arg) == 0)
+		log_info("weights of %s: %s", service, words);
+}
+
+void
+control_reload(struct control *c, control_done *done, void *arg)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	reload_run(c->reload, done, arg);
+}

@@ -1,0 +1,522 @@
+/*
+ * When each pod is checked, what a check does to its state, and one plan for
+ * all pods that changed in a turn of the loop.
+ */
+#include "control/probe.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/check_http.h"
+#include "control/publish.h"
+#include "router/plan.h"
+#include "router/pod.h"
+
+#define PROBES_MAGIC 0x9b0b0001u
+#define PROBE_MAGIC  0x9b0b0002u
+/* First checks are spread over this long, or over an interval if shorter. */
+#define FIRST_SPREAD_MS 100u
+/* How often to complain that checks cannot be made. */
+#define COMPLAIN_US (10 * 1000000ull)
+/* How long until a plan that found no memory is tried again. */
+#define RETRY_MS 1000u
+
+/* What the probes of a service share: its rules as of the last update. */
+struct checked {
+	char *service;
+	struct health_rules rules; /* with a path of its own */
+	bool dirty;		   /* the plan lacks a change of its pods */
+};
+
+struct probe {
+	unsigned magic;
+	struct probes *all;
+	struct checked *checked;
+	struct pod *pod; /* held */
+	bool wanted;	 /* in the plan of the update under way */
+	char *name;	 /* shop/v1/127.0.0.1:9101 */
+	struct event timer;
+	struct check_http *check; /* the one under way */
+	uint64_t begun_us;
+};
+
+struct probes {
+	unsigned magic;
+	bool stopped;
+	bool publishing; /* a plan of ours is on its way */
+	struct event_base *base;
+	struct publish *publish;
+	struct event flush;
+	uint64_t chance; /* xorshift state, never 0 */
+	uint64_t complained_us;
+	struct checked *checked;
+	size_t nchecked;
+	struct probe **list; /* by address of the pod */
+	size_t n;
+};
+
+static uint64_t
+probes_roll(struct probes *p)
+{
+	p->chance ^= p->chance << 13;
+	p->chance ^= p->chance >> 7;
+	p->chance ^= p->chance << 17;
+	return p->chance;
+}
+
+static void
+timer_add(struct event *timer, uint64_t ms)
+{
+	struct timeval tv = {
+	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+
+	/* Only fails without memory for the timer heap. */
+	if (evtimer_add(timer, &tv) < 0)
+		log_error("health checks: timer: out of memory");
+}
+
+static void probes_on_published(void *arg, const char *error);
+
+/* One plan with everything that is dirty; the rest waits for its arrival. */
+static void
+probes_on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct probes *p = arg;
+	const struct plan *from;
+	struct plan *made = NULL;
+	bool short_of_memory = false;
+
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(p, PROBES_MAGIC);
+	if (p->publishing || p->stopped)
+		return;
+	from = publish_current(p->publish);
+	for (size_t i = 0; i < p->nchecked && !short_of_memory; i++) {
+		struct checked *ch = &p->checked[i];
+		struct plan *next;
+
+		if (!ch->dirty)
+			continue;
+		next = plan_with_health(from, ch->service);
+		if (next == NULL) {
+			short_of_memory = true;
+			continue;
+		}
+		ch->dirty = false;
+		plan_drop(made);
+		from = made = next;
+	}
+	if (short_of_memory) {
+		log_error("health: no memory for a plan, trying again");
+		timer_add(&p->flush, RETRY_MS);
+	}
+	if (made == NULL)
+		return;
+	p->publishing = true;
+	publish_plan(p->publish, made, NULL, probes_on_published, p);
+}
+
+static void
+probes_on_published(void *arg, const char *error)
+{
+	struct probes *p = arg;
+
+	CHECK_OBJ(p, PROBES_MAGIC);
+	p->publishing = false;
+	if (p->stopped)
+		return;
+	if (error != NULL) {
+		log_error("health: plan not published: %s", error);
+		for (size_t i = 0; i < p->nchecked; i++)
+			p->checked[i].dirty = true;
+		timer_add(&p->flush, RETRY_MS);
+		return;
+	}
+	for (size_t i = 0; i < p->nchecked; i++)
+		if (p->checked[i].dirty) {
+			timer_add(&p->flush, 0);
+			return;
+		}
+}
+
+static void
+probes_dirty(struct probes *p, struct checked *ch)
+{
+	ch->dirty = true;
+	if (!p->publishing)
+		timer_add(&p->flush, 0);
+}
+
+/* Moves the pod where its checks say, with a log line when it moves. */
+static void
+probe_observe(struct probe *pr, bool good, const char *reason)
+{
+	struct pod *pod = pr->pod;
+	enum pod_state was = pod->state;
+
+	pod->state = health_observe(
+	    &pr->checked->rules, &pod->health, was, good, clock_now_us());
+	if (pod->state == POD_UP)
+		pod->reason[0] = '\0';
+	else if (!good)
+		snprintf(pod->reason, sizeof(pod->reason), "%s", reason);
+	else if (pod->state == POD_STARTING)
+		snprintf(pod->reason, sizeof(pod->reason),
+		    "%u of %u good checks", pod->health.good,
+		    pr->checked->rules.rise);
+	if (pod->state == was)
+		return;
+	log_info("pod %s %s -> %s%s%s", pr->name, pod_state_name(was),
+	    pod_state_name(pod->state), good ? "" : ": ", good ? "" : reason);
+	probes_dirty(pr->all, pr->checked);
+}
+
+/* At the service's interval from the start of the last check, +-10 %. */
+static void
+probe_schedule(struct probe *pr)
+{
+	uint64_t interval = (uint64_t)pr->checked->rules.interval_ms * 1000;
+	uint64_t due, now = clock_now_us();
+
+	due = pr->begun_us + interval - interval / 10;
+	if (interval >= 5)
+		due += probes_roll(pr->all) % (interval / 5);
+	timer_add(&pr->timer, due > now ? (due - now) / 1000 : 0);
+}
+
+static void
+probe_on_result(void *arg, enum check_result result, const char *reason)
+{
+	struct probe *pr = arg;
+	struct probes *p;
+	uint64_t now = clock_now_us();
+
+	CHECK_OBJ(pr, PROBE_MAGIC);
+	p = pr->all;
+	pr->check = NULL;
+	probe_schedule(pr);
+	if (result != CHECK_UNMADE) {
+		probe_observe(pr, result == CHECK_GOOD, reason);
+	} else if (p->complained_us == 0 ||
+		   now - p->complained_us >= COMPLAIN_US) {
+		log_warn(
+		    "pod %s: check could not be made: %s", pr->name, reason);
+		p->complained_us = now;
+	}
+}
+
+static void
+probe_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *pr = arg;
+	const struct health_rules *rules;
+
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(pr, PROBE_MAGIC);
+	CHECK(pr->check == NULL);
+	rules = &pr->checked->rules;
+	pr->begun_us = clock_now_us();
+	pr->check = check_http_new(pr->all->base,
+	    &(struct check_wish){.address = &pr->pod->address,
+		.path = rules->path,
+		.timeout_ms = rules->timeout_ms,
+		.status_min = rules->status_min,
+		.status_max = rules->status_max},
+	    probe_on_result, pr);
+	if (pr->check == NULL)
+		probe_on_result(pr, CHECK_UNMADE, "out of memory");
+}
+
+static void
+probe_free(struct probe *pr)
+{
+	if (pr == NULL)
+		return;
+	event_del(&pr->timer);
+	check_http_cancel(pr->check);
+	pod_drop(pr->pod);
+	free(pr->name);
+	pr->magic = 0;
+	free(pr);
+}
+
+static struct probe *
+probe_new(
+    struct probes *p, struct pod *pod, const char *service, const char *version)
+{
+	struct probe *pr = calloc(1, sizeof(*pr));
+
+	if (pr == NULL)
+		return NULL;
+	if (asprintf(&pr->name, "%s/%s/%s", service, version,
+		pod->address.text) < 0) {
+		free(pr);
+		return NULL;
+	}
+	pr->magic = PROBE_MAGIC;
+	pr->all = p;
+	pr->pod = pod_hold(pod);
+	evtimer_assign(&pr->timer, p->base, probe_on_timer, pr);
+	return pr;
+}
+
+struct probes *
+probes_new(struct event_base *base, struct publish *publish)
+{
+	struct probes *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->magic = PROBES_MAGIC;
+	p->base = base;
+	p->publish = publish;
+	if (getrandom(&p->chance, sizeof(p->chance), GRND_NONBLOCK) !=
+		sizeof(p->chance) ||
+	    p->chance == 0)
+		p->chance = clock_now_us() | 1;
+	evtimer_assign(&p->flush, base, probes_on_flush, p);
+	return p;
+}
+
+static void
+checked_free(struct checked *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(list[i].service);
+		free(list[i].rules.path);
+	}
+	free(list);
+}
+
+void
+probes_free(struct probes *p)
+{
+	if (p == NULL)
+		return;
+	probes_stop(p);
+	checked_free(p->checked, p->nchecked);
+	p->magic = 0;
+	free(p);
+}
+
+void
+probes_stop(struct probes *p)
+{
+	CHECK_OBJ(p, PROBES_MAGIC);
+	p->stopped = true;
+	event_del(&p->flush);
+	for (size_t i = 0; i < p->n; i++)
+		probe_free(p->list[i]);
+	free(p->list);
+	p->list = NULL;
+	p->n = 0;
+}
+
+/* A copy of what checks need of each service. */
+static struct checked *
+checked_copy(const struct plan *plan)
+{
+	struct checked *list = calloc(plan->nservices + 1, sizeof(*list));
+
+	if (list == NULL)
+		return NULL;
+	for (size_t i = 0; i < plan->nservices; i++) {
+		const struct service *s = plan->services[i];
+		const char *path = s->health.path;
+
+		list[i].rules = s->health;
+		list[i].rules.path = strdup(path != NULL ? path : "/");
+		list[i].service = strdup(s->name);
+		if (list[i].service == NULL || list[i].rules.path == NULL) {
+			checked_free(list, i + 1);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static int
+probe_compare(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)(*(struct probe *const *)a)->pod;
+	uintptr_t y = (uintptr_t)(*(struct probe *const *)b)->pod;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct probe *
+probes_find(const struct probes *p, struct pod *pod)
+{
+	struct probe key = {.pod = pod}, *want = &key, **found;
+
+	if (p->n == 0)
+		return NULL;
+	found = bsearch(
+	    &want, p->list, p->n, sizeof(struct probe *), probe_compare);
+	return found != NULL ? *found : NULL;
+}
+
+/* The probes of an update while it is being put together. */
+struct update {
+	struct probe **list;
+	size_t n;
+};
+
+static size_t
+plan_pods(const struct plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->nservices; i++)
+		for (size_t v = 0; v < plan->services[i]->nversions; v++)
+			n += plan->services[i]->versions[v].npods;
+	return n;
+}
+
+static int
+update_version(struct update *u, struct probes *p, const struct service *s,
+    const struct version *v)
+{
+	for (size_t i = 0; i < v->npods; i++) {
+		struct probe *pr = probes_find(p, v->pods[i]);
+
+		if (pr != NULL && pr->wanted)
+			continue;
+		if (pr == NULL)
+			pr = probe_new(p, v->pods[i], s->name, v->name);
+		if (pr == NULL)
+			return -1;
+		pr->wanted = true;
+		u->list[u->n++] = pr;
+	}
+	return 0;
+}
+
+/* Puts the probes of the plan together; -1 leaves the old ones untouched. */
+static int
+update_collect(struct update *u, struct probes *p, const struct plan *plan)
+{
+	u->n = 0;
+	u->list = calloc(plan_pods(plan) + 1, sizeof(struct probe *));
+	if (u->list == NULL)
+		return -1;
+	for (size_t i = 0; i < plan->nservices; i++) {
+		const struct service *s = plan->services[i];
+
+		for (size_t v = 0; s->health.enabled && v < s->nversions; v++)
+			if (update_version(u, p, s, &s->versions[v]) < 0)
+				goto fail;
+	}
+	return 0;
+
+fail:
+	for (size_t i = 0; i < u->n; i++) {
+		struct probe *pr = u->list[i];
+
+		pr->wanted = false;
+		if (probes_find(p, pr->pod) == NULL)
+			probe_free(pr);
+	}
+	free(u->list);
+	return -1;
+}
+
+/* A pod whose service has no checks (any more) takes requests at once. */
+static void
+probes_trust(const struct service *s, const struct version *v, struct pod *pod)
+{
+	if (pod->state != POD_STARTING && pod->state != POD_DOWN)
+		return;
+	log_info("pod %s/%s/%s %s -> up: not checked", s->name, v->name,
+	    pod->address.text, pod_state_name(pod->state));
+	pod->state = POD_UP;
+	pod->reason[0] = '\0';
+}
+
+/* The first check comes at once, a little spread. */
+static void
+probe_first(struct probe *pr)
+{
+	uint64_t spread = pr->checked->rules.interval_ms;
+
+	if (spread > FIRST_SPREAD_MS)
+		spread = FIRST_SPREAD_MS;
+	timer_add(&pr->timer, probes_roll(pr->all) % (spread + 1));
+}
+
+/* The rules by which the pod is checked from now on. */
+static void
+probe_adopt(struct probe *pr, struct checked *ch)
+{
+	const struct checked *was = pr->checked;
+
+	pr->checked = ch;
+	pr->wanted = false;
+	if (was == NULL)
+		probe_first(pr);
+	else if (was->rules.interval_ms != ch->rules.interval_ms &&
+		 pr->begun_us != 0 && pr->check == NULL)
+		probe_schedule(pr);
+}
+
+/* Ties the pods of a service to its new rules. */
+static void
+probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
+{
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version *v = &s->versions[i];
+		size_t up = 0;
+
+		for (size_t k = 0; k < v->npods; k++) {
+			if (ch->rules.enabled)
+				probe_adopt(probes_find(p, v->pods[k]), ch);
+			else
+				probes_trust(s, v, v->pods[k]);
+			up += v->pods[k]->state == POD_UP;
+		}
+		if (up != v->nready)
+			probes_dirty(p, ch);
+	}
+}
+
+int
+probes_update(struct probes *p, const struct plan *plan)
+{
+	struct checked *checked, *old_checked = p->checked;
+	size_t nold = p->nchecked;
+	struct update u;
+
+	CHECK_OBJ(p, PROBES_MAGIC);
+	if (p->stopped)
+		return 0;
+	checked = checked_copy(plan);
+	if (checked == NULL)
+		return -1;
+	if (update_collect(&u, p, plan) < 0) {
+		checked_free(checked, plan->nservices);
+		return -1;
+	}
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->list[i]->wanted)
+			probe_free(p->list[i]);
+	free(p->list);
+	p->list = u.list;
+	p->n = u.n;
+	qsort(p->list, p->n, sizeof(struct probe *), probe_compare);
+
+	p->checked = checked;
+	p->nchecked = plan->nservices;
+	for (size_t i = 0; i < plan->nservices; i++)
+		probes_adopt(p, plan->services[i], &checked[i]);
+	checked_free(old_checked, nold);
+	return 0;
+}

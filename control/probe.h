@@ -1,0 +1,28 @@
+/*
+ * Active health checks: one probe per pod of the plan in force, and the
+ * plans that follow from what they find. Main only.
+ */
+#ifndef CONTROL_PROBE_H
+#define CONTROL_PROBE_H
+
+struct event_base;
+struct plan;
+struct probes;
+struct publish;
+
+/* Checks nothing yet. NULL without memory. */
+struct probes *probes_new(struct event_base *base, struct publish *publish);
+/* Checks under way are cut; NULL is fine. */
+void probes_free(struct probes *p);
+
+/*
+ * Checks the pods of this plan from now on, by its rules. Pods that were
+ * checked before go on in their rhythm. To be called when the set of pods or
+ * their rules changed. -1 without memory: all stays as it was.
+ */
+int probes_update(struct probes *p, const struct plan *plan);
+
+/* No check begins or counts any more. */
+void probes_stop(struct probes *p);
+
+#endif

@@ -1,0 +1,345 @@
+/*
+ * From a config file on disk to a plan in force, step by step: read, open
+ * the new listeners, build the plan, publish it, close the old listeners.
+ * Whatever fails before publishing changes nothing.
+ */
+#include "control/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "conf/conf.h"
+#include "control/listeners.h"
+#include "control/probe.h"
+#include "control/publish.h"
+#include "control/weights.h"
+
+#define RELOAD_MAGIC 0x3e100001u
+
+enum reload_state {
+	RELOAD_IDLE,
+	RELOAD_PUBLISHING, /* workers are taking the plan */
+	RELOAD_CLOSING,	   /* workers are closing listeners */
+	RELOAD_STOPPED,
+};
+
+/* Somebody who asked. */
+struct asker {
+	STAILQ_ENTRY(asker) link;
+	control_done *done;
+	void *arg;
+};
+
+STAILQ_HEAD(askers, asker);
+
+struct reload {
+	unsigned magic;
+	enum reload_state state;
+	struct reload_parts parts;
+	struct askers served;  /* by the reload under way */
+	struct askers waiting; /* for the next one */
+};
+
+struct reload *
+reload_new(const struct reload_parts *parts)
+{
+	struct reload *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->magic = RELOAD_MAGIC;
+	r->parts = *parts;
+	STAILQ_INIT(&r->served);
+	STAILQ_INIT(&r->waiting);
+	return r;
+}
+
+static void
+askers_tell(struct askers *list, const char *error)
+{
+	struct asker *a;
+
+	while ((a = STAILQ_FIRST(list)) != NULL) {
+		STAILQ_REMOVE_HEAD(list, link);
+		if (a->done != NULL)
+			a->done(a->arg, error);
+		free(a);
+	}
+}
+
+void
+reload_stop(struct reload *r)
+{
+	CHECK_OBJ(r, RELOAD_MAGIC);
+	if (r->state == RELOAD_PUBLISHING)
+		listeners_cancel(r->parts.listeners);
+	r->state = RELOAD_STOPPED;
+	askers_tell(&r->served, "shutting down");
+	askers_tell(&r->waiting, "shutting down");
+}
+
+void
+reload_free(struct reload *r)
+{
+	if (r == NULL)
+		return;
+	reload_stop(r);
+	r->magic = 0;
+	free(r);
+}
+
+/* The lines joined with newlines; NULL without memory. */
+static char *
+errors_join(const struct conf_errors *errors)
+{
+	size_t size = 1;
+	char *text, *end;
+
+	for (size_t i = 0; i < errors->n; i++)
+		size += strlen(errors->lines[i]) + 1;
+	text = malloc(size);
+	if (text == NULL)
+		return NULL;
+	end = text;
+	*end = '\0';
+	for (size_t i = 0; i < errors->n; i++) {
+		if (i > 0)
+			*end++ = '\n';
+		end = stpcpy(end, errors->lines[i]);
+	}
+	return text;
+}
+
+/* The file's own weights, service by service; NULL without memory. */
+static uint64_t *
+weights_save(const struct spec *spec)
+{
+	uint64_t *saved, *w;
+	size_t n = 1;
+
+	for (size_t i = 0; i < spec->nservices; i++)
+		n += spec->services[i].nversions;
+	saved = w = calloc(n, sizeof(*saved));
+	if (saved == NULL)
+		return NULL;
+	for (size_t i = 0; i < spec->nservices; i++)
+		for (size_t v = 0; v < spec->services[i].nversions; v++)
+			*w++ = spec->services[i].versions[v].weight;
+	return saved;
+}
+
+static void
+weights_restore(struct spec *spec, const uint64_t *saved)
+{
+	for (size_t i = 0; i < spec->nservices; i++)
+		for (size_t v = 0; v < spec->services[i].nversions; v++)
+			spec->services[i].versions[v].weight = *saved++;
+}
+
+static const struct service_spec *
+spec_service(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->nservices; i++)
+		if (strcmp(spec->services[i].name, name) == 0)
+			return &spec->services[i];
+	return NULL;
+}
+
+/* Puts the weights set at run time into the spec, where they still hold. */
+static void
+reload_weights(struct reload *r, struct spec *spec)
+{
+	const struct spec *last = publish_conf(r->parts.publish)->spec;
+	const struct plan *plan = publish_current(r->parts.publish);
+
+	for (size_t i = 0; i < spec->nservices; i++) {
+		struct service_spec *s = &spec->services[i];
+		const struct service *now = plan_service(plan, s->name);
+		char why[256], words[512] = "";
+
+		if (now != NULL)
+			weights_describe(now, words, sizeof(words));
+		switch (weights_keep(
+		    s, spec_service(last, s->name), now, why, sizeof(why))) {
+		case WEIGHTS_FILE:
+			break;
+		case WEIGHTS_KEPT:
+			log_info("weights of %s: set at run time, kept: %s",
+			    s->name, words);
+			break;
+		case WEIGHTS_EDITED:
+			log_info("weights of %s: changed in the file, which "
+				 "replace those set at run time (%s)",
+			    s->name, words);
+			break;
+		case WEIGHTS_UNFIT:
+			log_warn("weights of %s: those set at run time (%s) no "
+				 "longer work, the file's are used: %s",
+			    s->name, words, why);
+			break;
+		}
+	}
+}
+
+static bool
+text_eq(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What is read at start only. */
+static void
+reload_warn(const struct settings *now, const struct settings *next)
+{
+	if (now->workers != next->workers)
+		log_warn("workers: the change takes effect at the next start");
+	if (!text_eq(now->admin_socket, next->admin_socket) ||
+	    now->admin.len != next->admin.len ||
+	    (now->admin.len != 0 && !address_eq(&now->admin, &next->admin)))
+		log_warn("admin: the change takes effect at the next start");
+}
+
+static void reload_next(struct reload *r);
+
+static void
+reload_end(struct reload *r, const char *error)
+{
+	r->state = RELOAD_IDLE;
+	if (error == NULL)
+		log_info("reload %s: in force", r->parts.path);
+	askers_tell(&r->served, error);
+	reload_next(r);
+}
+
+void
+reload_on_listener_closed(struct reload *r)
+{
+	CHECK_OBJ(r, RELOAD_MAGIC);
+	if (r->state == RELOAD_CLOSING &&
+	    !listeners_closing(r->parts.listeners))
+		reload_end(r, NULL);
+}
+
+static void
+reload_on_published(void *arg, const char *error)
+{
+	struct reload *r = arg;
+	const struct settings *settings;
+
+	CHECK_OBJ(r, RELOAD_MAGIC);
+	if (r->state != RELOAD_PUBLISHING)
+		return;
+	if (error != NULL) {
+		log_error("reload %s: %s", r->parts.path, error);
+		listeners_cancel(r->parts.listeners);
+		reload_end(r, error);
+		return;
+	}
+	settings = &publish_conf(r->parts.publish)->settings;
+	listeners_commit(r->parts.listeners, settings, r->parts.workers);
+	r->state = RELOAD_CLOSING;
+	reload_on_listener_closed(r);
+}
+
+/* Listeners are prepared and the plan is built: from here on it is done. */
+static void
+reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
+{
+	struct publish *publish = r->parts.publish;
+
+	reload_warn(&publish_conf(publish)->settings, &conf->settings);
+	r->state = RELOAD_PUBLISHING;
+	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
+		return;
+	if (probes_update(r->parts.probes, plan) < 0)
+		log_error("reload %s: checks stay as they were: out of memory",
+		    r->parts.path);
+}
+
+static void
+reload_conf(struct reload *r, struct conf *conf)
+{
+	struct publish *publish = r->parts.publish;
+	struct plan *plan = NULL;
+	char why[512] = "out of memory";
+	uint64_t *weights = weights_save(conf->spec);
+
+	if (weights == NULL)
+		goto fail;
+	if (listeners_prepare(r->parts.listeners, &conf->settings, false, why,
+		sizeof(why)) < 0)
+		goto fail;
+	reload_weights(r, conf->spec);
+	plan = plan_build(conf->spec, publish_current(publish),
+	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
+	if (plan == NULL) {
+		listeners_cancel(r->parts.listeners);
+		goto fail;
+	}
+	weights_restore(conf->spec, weights);
+	free(weights);
+	reload_publish(r, plan, conf);
+	return;
+
+fail:
+	log_error("reload %s: nothing changed: %s", r->parts.path, why);
+	free(weights);
+	conf_free(conf);
+	reload_end(r, why);
+}
+
+/* Reads the file for all who wait. */
+static void
+reload_next(struct reload *r)
+{
+	struct conf_errors errors = {0};
+	struct conf *conf;
+	char *text;
+
+	if (r->state != RELOAD_IDLE || STAILQ_EMPTY(&r->waiting))
+		return;
+	STAILQ_CONCAT(&r->served, &r->waiting);
+	conf = conf_load(r->parts.path, &errors);
+	if (conf != NULL) {
+		conf_errors_free(&errors);
+		reload_conf(r, conf);
+		return;
+	}
+	log_error(
+	    "reload %s: nothing changed, %zu errors", r->parts.path, errors.n);
+	for (size_t i = 0; i < errors.n; i++)
+		log_error("%s", errors.lines[i]);
+	text = errors_join(&errors);
+	conf_errors_free(&errors);
+	reload_end(r, text != NULL ? text : "out of memory");
+	free(text);
+}
+
+void
+reload_run(struct reload *r, control_done *done, void *arg)
+{
+	struct asker *a;
+
+	CHECK_OBJ(r, RELOAD_MAGIC);
+	if (r->state == RELOAD_STOPPED) {
+		if (done != NULL)
+			done(arg, "shutting down");
+		return;
+	}
+	a = malloc(sizeof(*a));
+	if (a == NULL) {
+		log_error("reload %s: out of memory", r->parts.path);
+		if (done != NULL)
+			done(arg, "out of memory");
+		return;
+	}
+	a->done = done;
+	a->arg = arg;
+	STAILQ_INSERT_TAIL(&r->waiting, a, link);
+	reload_next(r);
+}

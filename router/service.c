@@ -1,0 +1,339 @@
+/* Building services, and what the next one takes over from the last. */
+#include "router/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "router/choose.h"
+#include "router/plan.h"
+#include "router/pod.h"
+#include "router/split.h"
+#include "router/tally.h"
+
+const struct version *
+service_version(const struct service *s, const char *name)
+{
+	for (size_t i = 0; i < s->nversions; i++)
+		if (strcmp(s->versions[i].name, name) == 0)
+			return &s->versions[i];
+	return NULL;
+}
+
+struct pod *
+version_pod(const struct version *v, const struct address *address, size_t hint)
+{
+	for (size_t i = 0; i < v->npods; i++) {
+		struct pod *p = v->pods[(hint + i) % v->npods];
+
+		if (address_eq(&p->address, address))
+			return p;
+	}
+	return NULL;
+}
+
+static void
+version_clear(struct version *v)
+{
+	for (size_t i = 0; i < v->npods; i++)
+		pod_drop(v->pods[i]);
+	tally_drop(v->tally);
+	free(v->name);
+	free(v->pods);
+	free(v->ready);
+}
+
+/* With room for npods, of which it has none yet. */
+static int
+version_init(struct version *v, const char *name, uint64_t weight, size_t npods)
+{
+	v->name = strdup(name);
+	v->weight = weight;
+	v->pods = calloc(npods + 1, sizeof(struct pod *));
+	v->ready = calloc(npods + 1, sizeof(struct pod *));
+	return v->name != NULL && v->pods != NULL && v->ready != NULL ? 0 : -1;
+}
+
+static struct tally *
+tally_go_on(struct tally *old, unsigned nworkers)
+{
+	if (old == NULL)
+		return tally_new(nworkers);
+	CHECK(old->nslots == nworkers);
+	return tally_hold(old);
+}
+
+static struct pod *
+join(const struct address *address, const struct health_rules *rules,
+    unsigned nworkers, uint64_t now_us)
+{
+	struct pod *p = pod_new(address, nworkers);
+
+	if (p == NULL)
+		return NULL;
+	p->health.joined_us = now_us;
+	if (!rules->enabled || rules->initial_up) {
+		p->state = POD_UP;
+		p->reason[0] = '\0';
+	}
+	return p;
+}
+
+static int
+version_new(struct version *v, const struct version_spec *spec,
+    const struct version *old, const struct health_rules *rules,
+    unsigned nworkers, uint64_t now_us)
+{
+	if (version_init(v, spec->name, spec->weight, spec->npods) != 0)
+		return -1;
+	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
+	if (v->tally == NULL)
+		return -1;
+	for (size_t i = 0; i < spec->npods; i++) {
+		const struct address *address = &spec->pods[i];
+		struct pod *p = NULL;
+
+		if (old != NULL)
+			p = version_pod(old, address, i);
+		p = p != NULL ? pod_hold(p)
+			      : join(address, rules, nworkers, now_us);
+		if (p == NULL)
+			return -1;
+		v->pods[v->npods++] = p;
+	}
+	return 0;
+}
+
+static int
+version_copy(struct version *v, const struct version *old)
+{
+	if (version_init(v, old->name, old->weight, old->npods) != 0)
+		return -1;
+	v->tally = tally_hold(old->tally);
+	for (size_t i = 0; i < old->npods; i++)
+		v->pods[v->npods++] = pod_hold(old->pods[i]);
+	return 0;
+}
+
+static int
+copy_health(struct health_rules *to, const struct health_rules *from)
+{
+	*to = *from;
+	if (from->path == NULL)
+		return 0;
+	to->path = strdup(from->path);
+	return to->path != NULL ? 0 : -1;
+}
+
+/* Name and room for versions, none of them filled in yet. */
+static struct service *
+service_alloc(const char *name, size_t nversions)
+{
+	struct service *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->refs = 1;
+	s->name = strdup(name);
+	s->versions = calloc(nversions, sizeof s->versions[0]);
+	if (s->name == NULL || s->versions == NULL) {
+		service_drop(s);
+		return NULL;
+	}
+	s->nversions = nversions;
+	for (size_t i = 0; i < nversions; i++)
+		s->versions[i].index = (unsigned)i;
+	return s;
+}
+
+static int
+add_versions(struct service *s, const struct service_spec *spec,
+    const struct service *old, unsigned nworkers, uint64_t now_us)
+{
+	for (size_t i = 0; i < spec->nversions; i++) {
+		const struct version_spec *v = &spec->versions[i];
+		const struct version *before = NULL;
+
+		if (old != NULL)
+			before = service_version(old, v->name);
+		if (version_new(&s->versions[i], v, before, &s->health,
+			nworkers, now_us) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct service *
+service_new(struct service_spec *spec, const struct service *old,
+    unsigned nworkers, uint64_t now_us, char *why, size_t why_size)
+{
+	struct ruleset *rules = ruleset_new(spec->rules, spec->nrules);
+	struct service *s = service_alloc(spec->name, spec->nversions);
+
+	snprintf(why, why_size, "out of memory");
+	CHECK(spec->stable < spec->nversions && spec->balance != NULL);
+	for (size_t i = 0; i < spec->nrules; i++)
+		CHECK(spec->rules[i].version < spec->nversions);
+	if (s == NULL || rules == NULL)
+		goto fail;
+	s->stable = spec->stable;
+	s->balance = spec->balance;
+	s->retry = spec->retry;
+	s->error_min = spec->error_min;
+	s->error_max = spec->error_max;
+	s->empty_stable = spec->empty_stable;
+	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
+	if (s->own == NULL || copy_health(&s->health, &spec->health) != 0 ||
+	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
+	    service_split(s, old, why, why_size) != 0)
+		goto fail;
+	s->rules = rules;
+	return s;
+fail:
+	ruleset_drop(rules);
+	service_drop(s);
+	return NULL;
+}
+
+struct service *
+service_copy(const struct service *old)
+{
+	struct service *s = service_alloc(old->name, old->nversions);
+
+	if (s == NULL)
+		return NULL;
+	s->stable = old->stable;
+	s->split = split_hold(old->split);
+	s->rules = ruleset_hold(old->rules);
+	s->balance = old->balance;
+	s->retry = old->retry;
+	s->error_min = old->error_min;
+	s->error_max = old->error_max;
+	s->empty_stable = old->empty_stable;
+	s->own = tally_hold(old->own);
+	if (copy_health(&s->health, &old->health) != 0)
+		goto fail;
+	for (size_t i = 0; i < old->nversions; i++)
+		if (version_copy(&s->versions[i], &old->versions[i]) != 0)
+			goto fail;
+	return s;
+fail:
+	service_drop(s);
+	return NULL;
+}
+
+struct service *
+service_hold(struct service *s)
+{
+	CHECK(s->refs > 0);
+	s->refs++;
+	return s;
+}
+
+void
+service_drop(struct service *s)
+{
+	if (s == NULL)
+		return;
+	CHECK(s->refs > 0);
+	if (--s->refs > 0)
+		return;
+	for (size_t i = 0; i < s->nversions; i++)
+		version_clear(&s->versions[i]);
+	tally_drop(s->own);
+	ruleset_drop(s->rules);
+	split_drop(s->split);
+	free(s->health.path);
+	free(s->versions);
+	free(s->name);
+	free(s);
+}
+
+/* The same versions in the same order with the same weights. */
+static bool
+same_weights(const struct service *a, const struct service *b)
+{
+	if (a->nversions != b->nversions)
+		return false;
+	for (size_t i = 0; i < a->nversions; i++)
+		if (a->versions[i].weight != b->versions[i].weight ||
+		    strcmp(a->versions[i].name, b->versions[i].name) != 0)
+			return false;
+	return true;
+}
+
+static struct split *
+split_of(const struct service *s, char *why, size_t why_size)
+{
+	uint64_t weights[SPLIT_VERSIONS_MAX], any = 0;
+	char wrong[160];
+	struct split *split;
+
+	if (s->nversions > SPLIT_VERSIONS_MAX) {
+		snprintf(why, why_size,
+		    "service \"%s\" has %zu versions, at most %u are possible",
+		    s->name, s->nversions, SPLIT_VERSIONS_MAX);
+		return NULL;
+	}
+	for (size_t i = 0; i < s->nversions; i++) {
+		weights[i] = s->versions[i].weight;
+		any |= weights[i];
+	}
+	if (any == 0) {
+		snprintf(why, why_size,
+		    "weights of service \"%s\" add up to 0: at least one "
+		    "version needs a weight above 0",
+		    s->name);
+		return NULL;
+	}
+	split = split_new(weights, s->nversions, wrong, sizeof wrong);
+	if (split == NULL)
+		snprintf(why, why_size, "weights of service \"%s\": %s",
+		    s->name, wrong);
+	return split;
+}
+
+int
+service_split(
+    struct service *s, const struct service *old, char *why, size_t why_size)
+{
+	struct split *split;
+
+	if (old != NULL && same_weights(s, old))
+		split = split_hold(old->split);
+	else
+		split = split_of(s, why, why_size);
+	if (split == NULL)
+		return -1;
+	split_drop(s->split);
+	s->split = split;
+	return 0;
+}
+
+/* Checks were switched off: nothing else would ever raise this pod. */
+static void
+raise_unchecked(struct pod *p)
+{
+	if (p->state != POD_STARTING && p->state != POD_DOWN)
+		return;
+	p->state = POD_UP;
+	p->health.good = p->health.bad = 0;
+	p->reason[0] = '\0';
+}
+
+void
+service_settle(struct service *s)
+{
+	for (size_t i = 0; i < s->nversions; i++) {
+		struct version *v = &s->versions[i];
+
+		v->nready = 0;
+		for (size_t j = 0; j < v->npods; j++) {
+			if (!s->health.enabled)
+				raise_unchecked(v->pods[j]);
+			if (v->pods[j]->state == POD_UP)
+				v->ready[v->nready++] = v->pods[j];
+		}
+	}
+}

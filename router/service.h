@@ -1,0 +1,53 @@
+/*
+ * One service of a plan: made from its spec or as a copy of another one,
+ * then settled, then never changed again. Main thread only.
+ */
+#ifndef ROUTER_SERVICE_H
+#define ROUTER_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct service;
+struct service_spec;
+struct version;
+struct address;
+struct pod;
+
+/*
+ * Takes the matches out of the spec, also on failure. Pods, tallies and the
+ * split of `old` (NULL: none) go on where they fit; `old` is not changed.
+ * Has no ready pods before service_settle(). One reference; NULL with the
+ * reason in why.
+ */
+struct service *service_new(struct service_spec *spec,
+    const struct service *old, unsigned nworkers, uint64_t now_us, char *why,
+    size_t why_size);
+
+/*
+ * Another service of the same parts and weights, to be changed and settled.
+ * One reference; NULL without memory.
+ */
+struct service *service_copy(const struct service *old);
+
+struct service *service_hold(struct service *s);
+void service_drop(struct service *s);
+
+/*
+ * Gives the service the split of its versions' weights: that of `old` when
+ * it has the same. -1 with the reason in why.
+ */
+int service_split(
+    struct service *s, const struct service *old, char *why, size_t why_size);
+
+/*
+ * The last touch: pods that no check will ever raise are up, and `ready` is
+ * what is up now. Cannot fail.
+ */
+void service_settle(struct service *s);
+
+/* The version's pod of that address, looked for from `hint` on; or NULL. */
+struct pod *version_pod(
+    const struct version *v, const struct address *address, size_t hint);
+
+#endif

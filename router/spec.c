@@ -1,0 +1,44 @@
+/* Making and freeing the description of services. */
+#include "router/spec.h"
+
+#include <stdlib.h>
+
+#include "router/match.h"
+
+struct spec *
+spec_new(void)
+{
+	return calloc(1, sizeof(struct spec));
+}
+
+static void
+free_service(struct service_spec *s)
+{
+	for (size_t i = 0; i < s->nroutes; i++) {
+		free(s->routes[i].host);
+		free(s->routes[i].path);
+		pattern_free(s->routes[i].regex);
+	}
+	for (size_t i = 0; i < s->nversions; i++) {
+		free(s->versions[i].name);
+		free(s->versions[i].pods);
+	}
+	for (size_t i = 0; i < s->nrules; i++)
+		match_free(s->rules[i].match);
+	free(s->name);
+	free(s->routes);
+	free(s->versions);
+	free(s->rules);
+	free(s->health.path);
+}
+
+void
+spec_free(struct spec *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->nservices; i++)
+		free_service(&s->services[i]);
+	free(s->services);
+	free(s);
+}

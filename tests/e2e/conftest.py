@@ -1,0 +1,85 @@
+"""Fixtures: ports, pods, demo apps and proxies, all ended by the test."""
+import faulthandler
+import os
+
+import pytest
+
+import harness
+import pods as pods_module
+
+
+def pytest_configure(config):
+    del config
+    assert os.access(harness.BIN, os.X_OK), f"{harness.BIN} is not built"
+    # A test that hangs says where.
+    faulthandler.dump_traceback_later(500, exit=True)
+
+
+@pytest.fixture(scope="session")
+def loop():
+    return pods_module.Loop()
+
+
+@pytest.fixture
+def ports():
+    p = harness.Ports()
+    yield p
+    p.release()
+
+
+@pytest.fixture
+def pod(loop, ports):
+    """A function that starts a scripted pod."""
+    started = []
+
+    def start(respond=pods_module.echo, raw=None, port=None):
+        p = pods_module.Pod(loop, port or ports.reserve(), respond, raw)
+        started.append(p)
+        return p
+    yield start
+    for p in started:
+        p.stop()
+
+
+@pytest.fixture
+def app(ports):
+    """A function that starts the demo app."""
+    started = []
+
+    def start(version, *options):
+        a = harness.App(ports, version, *options)
+        started.append(a)
+        return a
+    yield start
+    for a in started:
+        if a.process.poll() is None:
+            a.kill()
+
+
+@pytest.fixture
+def proxy(ports, request):
+    """A function that starts the proxy; every proxy is judged at the end."""
+    started = []
+
+    def start(config, wait=True, **options):
+        p = harness.Proxy(ports, config, **options)
+        started.append(p)
+        return p.start() if wait else p
+    yield start
+    try:
+        for p in started:
+            p.stop()
+    finally:
+        for p in started:
+            p.remove()
+
+
+@pytest.fixture
+def shop(proxy):
+    """A proxy before one service: shop({"v1": [port]}, weights=...)."""
+    def start(versions, config=None, service=None, **options):
+        whole = dict(config or {})
+        whole["services"] = {"shop": harness.service(
+            versions, **(service or {}))}
+        return proxy(whole, **options)
+    return start

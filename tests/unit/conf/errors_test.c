@@ -1,0 +1,465 @@
+/* Every error of a config as a table: the text, and its lines, exactly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+
+/* Lines 1 to 4 of a good config; what follows belongs to the service. */
+#define TOP "listen: [{address: 127.0.0.1:80}]\n"
+#define SHOP                                                                 \
+	TOP "services:\n  shop:\n    versions: {v1: {pods: []}, v2: {pods: " \
+	    "[]}}\n"
+/* A good service as the last line of a config. */
+#define REST "services: {s: {versions: {v: {pods: []}}}}\n"
+#define WANT_ADDRESS \
+	"expected an address such as 127.0.0.1:8080 or [::1]:8080, found "
+#define NOT_YET "is not available in this release"
+
+struct row {
+	const char *text;
+	const char *lines; /* without "f:"; each ends in a newline */
+};
+
+/* clang-format off */
+static const struct row whole_file[] = {
+    {SHOP, ""},
+    {TOP REST, ""},
+    {"\xef\xbb\xbf" TOP REST, ""},
+    {"", "1:1: the file is empty, expected a map with at least the keys "
+	 "listen and services\n"},
+    {"# only this\n", "1:1: the file is empty, expected a map with at least "
+		      "the keys listen and services\n"},
+    {"hello", "1:1: expected a map with the keys listen, admin, workers, "
+	      "timeouts, limits, forward, services, found a string\n"},
+    {"[a]", "1:1: expected a map with the keys listen, admin, workers, "
+	    "timeouts, limits, forward, services, found a list\n"},
+    {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
+    {TOP, "1:1: missing key \"services\"\n"},
+    {REST, "1:1: missing key \"listen\"\n"},
+    {TOP "listne: 1\n" REST,
+	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
+    {TOP "backend: 1\n" REST,
+	"2:1: unknown key \"backend\", known: listen, admin, workers, "
+	"timeouts, limits, forward, services\n"},
+    {TOP "workers: 1\nworkers: 2\n" REST,
+	"3:1: duplicate key \"workers\", first on line 2\n"},
+    {TOP "services:\n", "2:10: expected a map of services, found nothing\n"},
+    {TOP "services: {}\n", "2:11: expected at least one service\n"},
+    {TOP "services: [a]\n", "2:11: expected a map of services, found a list\n"},
+    {TOP "services: {a b: {versions: {v: {pods: []}}}}\n",
+	"2:12: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
+	"\"-\", found \"a b\"\n"},
+    {TOP "services: {\"\": {versions: {v: {pods: []}}}}\n",
+	"2:12: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
+	"\"-\", found \"\"\n"},
+    /* the order of the file, whatever pass found them */
+    {"services:\n  a:\n    stable: x\n    versions: {v: {pods: [1]}}\n"
+     "    weights: {v: 0}\nlisten: []\nwho: 1\n",
+	"3:13: unknown version \"x\", known: v\n"
+	"4:27: " WANT_ADDRESS "\"1\"\n"
+	"5:14: expected at least one weight above 0\n"
+	"6:9: expected at least one listener\n"
+	"7:1: unknown key \"who\", known: listen, admin, workers, timeouts, "
+	"limits, forward, services\n"},
+};
+
+static const struct row top_keys[] = {
+    {"listen: 127.0.0.1:80\n" REST,
+	"1:9: expected a list of listeners, found a string\n"},
+    {"listen: []\n" REST, "1:9: expected at least one listener\n"},
+    {"listen: [127.0.0.1:80]\n" REST,
+	"1:10: expected a map with the key address, found a string\n"},
+    {"listen: [{}]\n" REST, "1:10: missing key \"address\"\n"},
+    {"listen: [{adress: 127.0.0.1:80}]\n" REST,
+	"1:11: unknown key \"adress\", did you mean \"address\"?\n"},
+    {"listen: [{address: localhost:80}]\n" REST,
+	"1:20: " WANT_ADDRESS "\"localhost:80\"\n"},
+    {"listen: [{address: 127.0.0.1}]\n" REST,
+	"1:20: " WANT_ADDRESS "\"127.0.0.1\"\n"},
+    {"listen: [{address: 127.0.0.1:0}]\n" REST,
+	"1:20: " WANT_ADDRESS "\"127.0.0.1:0\"\n"},
+    {"listen: [{address: }]\n" REST,
+	"1:19: " WANT_ADDRESS "nothing\n"},
+    {"listen: [{address: [1]}]\n" REST,
+	"1:20: " WANT_ADDRESS "a list\n"},
+    {"listen:\n- address: 127.0.0.1:80\n- address: \"[::1]:80\"\n"
+     "- address: 127.0.0.1:80\n" REST,
+	"4:12: duplicate address \"127.0.0.1:80\", first on line 2\n"},
+    {"listen:\n- address: 127.0.0.1:80\n  tls: {certificate: a}\n" REST,
+	"3:3: \"tls\" " NOT_YET "\n"},
+    {TOP "admin: {address: 127.0.0.1:80}\n" REST,
+	"2:18: \"127.0.0.1:80\" is a listener already, on line 1\n"},
+    {TOP "admin: {address: 9900, socket: \"\"}\n" REST,
+	"2:18: expected an address such as 127.0.0.1:9900 or [::1]:9900, "
+	"found \"9900\"\n"
+	"2:32: expected a path of 1 to 107 bytes, found 0\n"},
+    {TOP "admin: {port: 1}\n" REST,
+	"2:9: unknown key \"port\", known: socket, address\n"},
+    {TOP "admin: here\n" REST,
+	"2:8: expected a map with the keys socket, address, found a string\n"},
+    {TOP "state: /var/lib/shunt.db\naccess_log: {path: \"-\"}\n" REST,
+	"2:1: \"state\" " NOT_YET "\n3:1: \"access_log\" " NOT_YET "\n"},
+    {TOP "workers: auto\n" REST, ""},
+    {TOP "workers: 256\n" REST, ""},
+    {TOP "workers: 0\n" REST,
+	"2:10: expected auto or an integer from 1 to 256, found \"0\"\n"},
+    {TOP "workers: 257\n" REST,
+	"2:10: expected auto or an integer from 1 to 256, found \"257\"\n"},
+    {TOP "workers: {n: 1}\n" REST,
+	"2:10: expected auto or an integer from 1 to 256, found a map\n"},
+    {TOP "timeouts: {header: 0s, idle: 10, connect: soon, drain: 0s, "
+	 "body: 25h}\n" REST,
+	"2:20: expected a duration from 1ms to 1d, found \"0s\"\n"
+	"2:30: expected a duration such as 500ms, 10s, 5m or 1h, found "
+	"\"10\"\n"
+	"2:43: expected a duration such as 500ms, 10s, 5m or 1h, found "
+	"\"soon\"\n"
+	"2:66: expected a duration from 1ms to 1d, found \"25h\"\n"},
+    {TOP "timeouts: {response: [1s]}\n" REST,
+	"2:22: expected a duration from 1ms to 1d, found a list\n"},
+    {TOP "limits: {connections: 0, header_bytes: 1023, header_count: 1001, "
+	 "body_bytes: -1}\n" REST,
+	"2:23: expected an integer from 1 to 1000000, found \"0\"\n"
+	"2:40: expected a size from 1KiB to 1MiB, found \"1023\"\n"
+	"2:60: expected an integer from 1 to 1000, found \"1001\"\n"
+	"2:78: expected a size such as 64KiB, 1MiB or 10GiB, found \"-1\"\n"},
+    {TOP "forward: {x_forwarded: on, via: yes, trusted: 10.0.0.0/8}\n" REST,
+	"2:24: expected one of append, replace, off, found \"on\"\n"
+	"2:33: expected true or false, found \"yes\"\n"
+	"2:47: expected a list of addresses or blocks such as 10.0.0.0/8, "
+	"found a string\n"},
+    {TOP "forward: {trusted: [10.0.0.0/8, 10.0.0.1/8, 10.0.0.0/33, fd00::/8, "
+	 "x, \"::1/\"]}\n" REST,
+	"2:33: expected an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+	"fd00::/8, no bit set after its prefix, found \"10.0.0.1/8\"\n"
+	"2:45: expected an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+	"fd00::/8, no bit set after its prefix, found \"10.0.0.0/33\"\n"
+	"2:68: expected an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+	"fd00::/8, no bit set after its prefix, found \"x\"\n"
+	"2:71: expected an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+	"fd00::/8, no bit set after its prefix, found \"::1/\"\n"},
+};
+
+static const struct row versions[] = {
+    {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
+    {TOP "services: {s: }\n",
+	"2:14: expected a map with the keys routes, versions, stable, weights, "
+	"rules, cohort, balance, health, errors, retry, empty, found "
+	"nothing\n"},
+    {TOP "services: {s: {versions: {}}}\n",
+	"2:26: expected 1 to 255 versions, found 0\n"},
+    {TOP "services: {s: {versions: [v1]}}\n",
+	"2:26: expected a map of versions, found a list\n"},
+    {TOP "services: {s: {versions: {v1: }}}\n",
+	"2:30: expected a map with the key pods, found nothing\n"},
+    {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
+	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
+	"\"-\", found \"v/1\"\n"},
+    {TOP "services: {s: {versions: {v1: {}}}}\n",
+	"2:31: missing key \"pods\"\n"},
+    {TOP "services: {s: {versions: {v1: {launch: {command: [a]}}}}}\n",
+	"2:32: \"launch\" " NOT_YET "\n"},
+    {TOP "services: {s: {versions: {v1: {pods: 127.0.0.1:1}}}}\n",
+	"2:38: expected a list of addresses, found a string\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, a, "
+	 "127.0.0.1:1, [b], 127.0.0.1:2, 127.0.0.1:1]}}}}\n",
+	"2:52: " WANT_ADDRESS "\"a\"\n"
+	"2:55: duplicate address \"127.0.0.1:1\", first on line 2\n"
+	"2:68: " WANT_ADDRESS "a list\n"
+	"2:86: duplicate address \"127.0.0.1:1\", first on line 2\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1]}, "
+	 "v2: {pods: [127.0.0.1:1]}}}}\n", ""},
+    {SHOP "    stable: v2\n", ""},
+    {SHOP "    stable: v3\n",
+	"5:13: unknown version \"v3\", did you mean \"v1\"? known: v1, v2\n"},
+    {SHOP "    stable: canary\n",
+	"5:13: unknown version \"canary\", known: v1, v2\n"},
+    {SHOP "    stable: [v1]\n",
+	"5:13: expected the name of a version, found a list\n"},
+    {SHOP "    weights: {v1: 80, v2: 20}\n", ""},
+    {SHOP "    weights: {v1: -1, v2: 0.00001, v3: 1000001}\n",
+	"5:19: expected a weight of 0 or more such as 80 or 0.01, found "
+	"\"-1\"\n"
+	"5:27: expected a weight of 0 or more such as 80 or 0.01, found "
+	"\"0.00001\"\n"
+	"5:36: unknown version \"v3\", did you mean \"v1\"? known: v1, v2\n"
+	"5:40: expected a weight from 0 to 1000000, found \"1000001\"\n"},
+    {SHOP "    weights: {v1: 0}\n",
+	"5:14: expected at least one weight above 0\n"},
+    {SHOP "    weights: {}\n", "5:14: expected at least one weight above 0\n"},
+    {SHOP "    weights: 80/20\n",
+	"5:14: expected a map from versions to weights, found a string\n"},
+};
+
+static const struct row routes[] = {
+    {SHOP "    routes: [{host: a.b, path: /}, {path: {exact: /x}}, {}]\n", ""},
+    {SHOP "    routes: [{host: \"[::1]\"}, {host: A_b.example.com}]\n", ""},
+    {SHOP "    routes: []\n", "5:13: expected at least one route\n"},
+    {SHOP "    routes: {host: a}\n",
+	"5:13: expected a list of routes, found a map\n"},
+    {SHOP "    routes: [/]\n",
+	"5:14: expected a map with the keys host, path, found a string\n"},
+    {SHOP "    routes: [{host: \"*\"}, {host: a.*}, {host: \"a:80\"}, "
+	  "{host: a..b}, {host: \"*.*.b\"}, {host: \"\"}]\n",
+	"5:21: expected a host such as shop.example.com or *.example.com, "
+	"found \"*\"\n"
+	"5:34: expected a host such as shop.example.com or *.example.com, "
+	"found \"a.*\"\n"
+	"5:47: expected a host such as shop.example.com or *.example.com, "
+	"found \"a:80\"\n"
+	"5:63: expected a host such as shop.example.com or *.example.com, "
+	"found \"a..b\"\n"
+	"5:77: expected a host such as shop.example.com or *.example.com, "
+	"found \"*.*.b\"\n"
+	"5:94: expected a host such as shop.example.com or *.example.com, "
+	"found \"\"\n"},
+    {SHOP "    routes: [{path: cart}, {path: {exact: \"/a b\"}}, "
+	  "{path: \"/a?b\"}]\n",
+	"5:21: expected a path that begins with /, found \"cart\"\n"
+	"5:43: expected a path that begins with /, found \"/a b\"\n"
+	"5:60: expected a path that begins with /, found \"/a?b\"\n"},
+    {SHOP "    routes: [{path: {regex: \"(a\"}}]\n",
+	"5:29: missing closing parenthesis at offset 2\n"},
+    {SHOP "    routes: [{path: {exact: /a, prefix: /b}}, {path: {}}]\n",
+	"5:21: expected exactly one of prefix, exact, regex, found 2\n"
+	"5:54: expected exactly one of prefix, exact, regex, found 0\n"},
+    {SHOP "    routes: [{path: {prefx: /a}}, {path: [/a]}]\n",
+	"5:22: unknown key \"prefx\", did you mean \"prefix\"?\n"
+	"5:42: expected a path that begins with /, or a map with one of "
+	"prefix, exact, regex, found a list\n"},
+    {SHOP "    routes: [{path: /a}, {path: /a/}]\n", ""},
+    {SHOP "    routes: [{host: A.b, path: /a}]\n"
+	  "  b:\n    versions: {v: {pods: []}}\n"
+	  "    routes: [{path: /a}, {host: a.B, path: /a/}]\n",
+	"8:26: the same host and path lead to service \"shop\" already, on "
+	"line 5\n"},
+    {SHOP "    routes: [{path: {exact: /a}}]\n"
+	  "  b:\n    versions: {v: {pods: []}}\n"
+	  "    routes: [{path: /a}]\n", ""},
+    {SHOP "  b:\n    versions: {v: {pods: []}}\n",
+	"5:3: the same host and path lead to service \"shop\" already, on "
+	"line 3\n"},
+    {SHOP "  b:\n    versions: {v: {pods: []}}\n    routes: [{path: /}]\n",
+	"7:14: the same host and path lead to service \"shop\" already, on "
+	"line 3\n"},
+};
+
+static const struct row rules[] = {
+    {SHOP "    rules: []\n", ""},
+    {SHOP "    rules: {match: 1}\n",
+	"5:12: expected a list of rules, found a map\n"},
+    {SHOP "    rules: [{}]\n",
+	"5:13: missing key \"match\"\n5:13: missing key \"version\"\n"},
+    {SHOP "    rules: [{match: {}, version: v2}]\n",
+	"5:21: expected at least one header or cookie\n"},
+    {SHOP "    rules: [{match: {header: {}}, version: v2}]\n",
+	"5:30: expected at least one header\n"},
+    {SHOP "    rules: [{match: all, version: v2}]\n",
+	"5:21: expected a map with the keys header, cookie, found a string\n"},
+    {SHOP "    rules: [{match: {query: {a: b}}, version: v2}]\n",
+	"5:22: \"query\" " NOT_YET "\n"},
+    {SHOP "    rules: [{match: {cookie: {a: b}}, version: v9}]\n",
+	"5:48: unknown version \"v9\", did you mean \"v1\"? known: v1, v2\n"},
+    {SHOP "    rules: [{match: {cookie: {a: }}, version: }]\n",
+	"5:34: expected a string or a map with one of exact, prefix, "
+	"contains, regex, present, found nothing\n"
+	"5:47: expected the name of a version, found nothing\n"},
+    {SHOP "    rules: [{match: {header: {X: {exact: a, prefix: b}}}, "
+	  "version: v2}]\n",
+	"5:34: expected exactly one of exact, prefix, contains, regex, "
+	"present, found 2\n"},
+    {SHOP "    rules: [{match: {header: {X: {present: false}, Y: {regex: "
+	  "\"[\"}, Z: {contains: \"\"}, W: {exact: \"\"}}}, version: v2}]\n",
+	"5:44: expected true, found \"false\"\n"
+	"5:63: missing terminating ] for character class at offset 1\n"
+	"5:83: expected at least one character\n"},
+    {SHOP "    rules: [{match: {header: {\"X Y\": a}, cookie: {\"a;b\": c}}, "
+	  "version: v2}]\n",
+	"5:31: expected the name of a header, found \"X Y\"\n"
+	"5:52: expected the name of a cookie, found \"a;b\"\n"},
+    {SHOP "    rules: [{match: {headers: {X: a}}, vresion: v2}]\n",
+	"5:22: unknown key \"headers\", did you mean \"header\"?\n"
+	"5:40: unknown key \"vresion\", did you mean \"version\"?\n"},
+};
+
+static const struct row service_keys[] = {
+    {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
+	  "    errors: {}\n    retry: {version: same, on: []}\n"
+	  "    empty: 503\n", ""},
+    {SHOP "    cohort: client_ip\n",
+	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
+    {SHOP "    cohort: {header: X-User}\n",
+	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
+    {SHOP "    sticky: {cookie: a}\n    outlier: {}\n    release: {}\n",
+	"5:5: \"sticky\" " NOT_YET "\n"
+	"6:5: \"outlier\" " NOT_YET "\n"
+	"7:5: \"release\" " NOT_YET "\n"},
+    {SHOP "    balance: ewma\n", "5:14: balance \"ewma\" " NOT_YET "\n"},
+    {SHOP "    balance: {hash: {header: X}}\n",
+	"5:14: balance \"hash\" " NOT_YET "\n"},
+    {SHOP "    balance: least_requests\n",
+	"5:14: expected one of round_robin, random, least_request, found "
+	"\"least_requests\"\n"},
+    {SHOP "    balance: [random]\n",
+	"5:14: expected a balance policy, found a list\n"},
+    {SHOP "    health: /healthz\n",
+	"5:13: expected a map with the keys path, interval, timeout, rise, "
+	"fall, start_period, initial, expect, found a string\n"},
+    {SHOP "    health: {path: healthz, interval: 0s, timeout: 0s, rise: 0, "
+	  "fall: 0, start_period: 1, initial: down}\n",
+	"5:20: expected a path that begins with /, found \"healthz\"\n"
+	"5:39: expected a duration from 1ms to 1d, found \"0s\"\n"
+	"5:52: expected a duration from 1ms to 1d, found \"0s\"\n"
+	"5:62: expected an integer from 1 to 1000, found \"0\"\n"
+	"5:71: expected an integer from 1 to 1000, found \"0\"\n"
+	"5:88: expected a duration such as 500ms, 10s, 5m or 1h, found "
+	"\"1\"\n"
+	"5:100: expected one of starting, up, found \"down\"\n"},
+    {SHOP "    health: {expect: {status: 2xx, body: OK}}\n",
+	"5:31: expected a status such as 200, or a range such as 200-299, "
+	"found \"2xx\"\n"
+	"5:42: \"body\" other than \"\" " NOT_YET "\n"},
+    {SHOP "    health: {expect: {status: 299-200}}\n",
+	"5:31: expected a status such as 200, or a range such as 200-299, "
+	"found \"299-200\"\n"},
+    {SHOP "    errors: {status: 500-600, body: x}\n",
+	"5:22: expected a status such as 500, or a range such as 500-599, "
+	"found \"500-600\"\n"
+	"5:31: \"body\" " NOT_YET "\n"},
+    {SHOP "    retry: {attempts: 11, on: [connect, timeout], version: any, "
+	  "budget: 20%}\n",
+	"5:23: expected an integer from 0 to 10, found \"11\"\n"
+	"5:41: expected connect or reset, found \"timeout\"\n"
+	"5:60: \"version\" other than \"same\" " NOT_YET "\n"
+	"5:65: \"budget\" " NOT_YET "\n"},
+    {SHOP "    retry: {on: connect}\n",
+	"5:17: expected a list of connect and reset, found a string\n"},
+    {SHOP "    empty: 500\n",
+	"5:12: expected one of 503, stable, found \"500\"\n"},
+    /* what is an alias was reported once */
+    {SHOP "    stable: *a\n    weights: *b\n    rules: [*c]\n",
+	"5:13: aliases are not supported\n"
+	"6:14: aliases are not supported\n"
+	"7:13: aliases are not supported\n"},
+};
+/* clang-format on */
+
+/* All lines as one text, without "f:". The caller frees. */
+static char *
+join(const struct conf_errors *errors)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	for (size_t i = 0; i < errors->n; i++) {
+		assert_int_equal(strncmp(errors->lines[i], "f:", 2), 0);
+		fprintf(out, "%s\n", errors->lines[i] + 2);
+	}
+	fclose(out);
+	return text;
+}
+
+static void
+check_rows(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct conf_errors errors;
+		struct conf *c = conf_parse(
+		    "f", rows[i].text, strlen(rows[i].text), &errors);
+		char *lines = join(&errors);
+
+		if (strcmp(lines, rows[i].lines) != 0)
+			print_message("%s", rows[i].text);
+		assert_string_equal(lines, rows[i].lines);
+		assert_int_equal(c == NULL, errors.n > 0);
+		free(lines);
+		conf_free(c);
+		conf_errors_free(&errors);
+	}
+}
+
+#define TABLE_TEST(table)                                              \
+	static void test_##table(void **state)                         \
+	{                                                              \
+		(void)state;                                           \
+		check_rows(table, sizeof(table) / sizeof((table)[0])); \
+	}
+
+TABLE_TEST(whole_file)
+TABLE_TEST(top_keys)
+TABLE_TEST(versions)
+TABLE_TEST(routes)
+TABLE_TEST(rules)
+TABLE_TEST(service_keys)
+
+static void
+assert_load(const char *path, const char *line)
+{
+	struct conf_errors errors;
+
+	assert_null(conf_load(path, &errors));
+	assert_int_equal(errors.n, 1);
+	assert_string_equal(errors.lines[0], line);
+	conf_errors_free(&errors);
+}
+
+static void
+test_files(void **state)
+{
+	(void)state;
+	assert_load("no/such.yaml",
+	    "no/such.yaml:1:1: cannot read: No such file or directory");
+	assert_load("/", "/:1:1: cannot read: Is a directory");
+	assert_load("/dev/null",
+	    "/dev/null:1:1: the file is empty, expected a map with at least "
+	    "the keys listen and services");
+	assert_load(
+	    "/dev/zero", "/dev/zero:1:1: the file is larger than 16 MiB");
+}
+
+/* A message is one line of bounded length whatever was found. */
+static void
+test_messages_are_lines(void **state)
+{
+	struct conf_errors errors;
+	size_t n = 100000;
+	char *text = malloc(n + sizeof TOP);
+
+	(void)state;
+	assert_non_null(text);
+	memcpy(text, TOP, sizeof TOP - 1);
+	memset(text + sizeof TOP - 1, 'k', n);
+	memcpy(text + sizeof TOP - 1, "? \"\\n\\t", 7);
+	memcpy(text + n - 4, "\"\n: v", 5);
+	assert_null(conf_parse("f", text, n + 1, &errors));
+	assert_int_equal(errors.n, 1);
+	assert_null(strchr(errors.lines[0], '\n'));
+	assert_true(strlen(errors.lines[0]) < 400);
+	conf_errors_free(&errors);
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_whole_file),
+	    cmocka_unit_test(test_top_keys),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_routes),
+	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_service_keys),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_messages_are_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+/* Rewriting heads: what goes, what is added, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "proxy/http.h"
+
+#define FIELDS_MAX 32
+
+static struct field fields[FIELDS_MAX];
+
+static struct h1_head
+request(const char *text)
+{
+	struct h1_head h;
+
+	h1_head_init(&h, fields, FIELDS_MAX);
+	assert_int_equal(h1_parse_request(span_of(text), &h), H1_DONE);
+	return h;
+}
+
+static void
+check_request(const char *text, struct http_forward f, const char *expect)
+{
+	struct h1_head h = request(text);
+	struct request r;
+	size_t size, n;
+	char *buf;
+
+	assert_int_equal(http_read_request(&h, &r), ERR_NONE);
+	size = http_request_size(&h, &f);
+	buf = malloc(size); /* exact, so that a sanitizer sees one too many */
+	assert_non_null(buf);
+	n = http_write_request(buf, &h, &r, &f);
+	assert_true(n <= size);
+	assert_int_equal(n, strlen(expect));
+	assert_memory_equal(buf, expect, n);
+	free(buf);
+}
+
+static const struct http_forward append = {
+    .client_ip = {"10.1.2.3", 8},
+    .scheme = {"http", 4},
+    .x_forwarded = X_FORWARDED_APPEND,
+    .via = true,
+};
+
+static void
+hop_fields_go(void **state)
+{
+	struct http_forward f = append;
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	check_request(
+	    "GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: close, X-A\r\n"
+	    "X-A: 1\r\nX-B: 2\r\nKeep-Alive: 5\r\nTE: trailers\r\n"
+	    "Upgrade: x\r\nProxy-Connection: y\r\n\r\n",
+	    f, "GET /a?b HTTP/1.1\r\nHost: h\r\nX-B: 2\r\n\r\n");
+}
+
+/* Naming Host in Connection must not let a request go without one. */
+static void
+host_cannot_be_named_away(void **state)
+{
+	struct http_forward f = append;
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: host\r\n\r\n",
+	    f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+}
+
+static void
+forwarding_fields(void **state)
+{
+	struct http_forward f = append;
+
+	(void)state;
+	check_request("GET / HTTP/1.1\r\nHost: h:81\r\n\r\n", f,
+	    "GET / HTTP/1.1\r\nHost: h:81\r\nX-Forwarded-For: 10.1.2.3\r\n"
+	    "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h:81\r\n"
+	    "Via: 1.1 shunt\r\n\r\n");
+	check_request(
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\n"
+	    "X-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: https\r\n"
+	    "X-Forwarded-Host: evil\r\nVia: 1.0 x\r\n\r\n",
+	    f,
+	    "GET / HTTP/1.1\r\nHost: h\r\n"
+	    "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 10.1.2.3\r\n"
+	    "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"
+	    "Via: 1.0 x, 1.1 shunt\r\n\r\n");
+	f.trusted = true;
+	check_request(
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\n"
+	    "X-Forwarded-Proto: https\r\n\r\n",
+	    f,
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n"
+	    "X-Forwarded-For: 1.1.1.1, 10.1.2.3\r\nX-Forwarded-Host: h\r\n"
+	    "Via: 1.1 shunt\r\n\r\n");
+	f.x_forwarded = X_FORWARDED_REPLACE;
+	f.via = false;
+	check_request(
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\n"
+	    "X-Forwarded-Proto: https\r\n\r\n",
+	    f,
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.1.2.3\r\n"
+	    "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n\r\n");
+}
+
+static void
+framing_is_ours(void **state)
+{
+	struct http_forward f = append;
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	check_request(
+	    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 007\r\n\r\n", f,
+	    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n");
+	check_request("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+	    f, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+	check_request(
+	    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n",
+	    f,
+	    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+	check_request("GET http://h:8/x HTTP/1.0\r\n\r\n", f,
+	    "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+	check_request("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", f,
+	    "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+}
+
+/* The tightest head there can be must still fit its bound. */
+static void
+tight_heads_fit(void **state)
+{
+	char text[512] = "GET / HTTP/1.1\r\nHost:h\r\n";
+
+	(void)state;
+	for (int i = 0; i < 25; i++)
+		strncat(text, "a:\r\n", sizeof text - strlen(text) - 1);
+	strncat(text, "\r\n", sizeof text - strlen(text) - 1);
+	struct h1_head h = request(text);
+	struct request r;
+	size_t size = http_request_size(&h, &append);
+	char *buf = malloc(size);
+
+	assert_non_null(buf);
+	assert_int_equal(http_read_request(&h, &r), ERR_NONE);
+	assert_true(http_write_request(buf, &h, &r, &append) <= size);
+	free(buf);
+}
+
+static void
+targets(void **state)
+{
+	static const struct {
+		const char *line;
+		enum err err;
+		const char *host, *path, *query;
+	} rows[] = {
+	    {"GET /a/b?c=d HTTP/1.1\r\nHost: x:80\r\n\r\n", ERR_NONE, "x",
+		"/a/b", "c=d"},
+	    {"GET /? HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", ERR_NONE, "[::1]",
+		"/", ""},
+	    {"GET http://x/y HTTP/1.1\r\nHost: x\r\n\r\n", ERR_NONE, "x", "/y",
+		NULL},
+	    {"GET http://x/y HTTP/1.1\r\nHost: z\r\n\r\n", ERR_BAD_REQUEST,
+		NULL, NULL, NULL},
+	    {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", ERR_NONE, "x", "*", NULL},
+	    {"GET * HTTP/1.1\r\nHost: x\r\n\r\n", ERR_BAD_REQUEST, NULL, NULL,
+		NULL},
+	    {"GET x HTTP/1.1\r\nHost: x\r\n\r\n", ERR_BAD_REQUEST, NULL, NULL,
+		NULL},
+	    {"GET /#f HTTP/1.1\r\nHost: x\r\n\r\n", ERR_BAD_REQUEST, NULL, NULL,
+		NULL},
+	    {"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", ERR_NOT_IMPLEMENTED,
+		NULL, NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct h1_head h = request(rows[i].line);
+		struct request r;
+
+		assert_int_equal(http_read_request(&h, &r), rows[i].err);
+		if (rows[i].err != ERR_NONE)
+			continue;
+		assert_true(span_eq(r.host, span_of(rows[i].host)));
+		assert_true(span_eq(r.path, span_of(rows[i].path)));
+		if (rows[i].query == NULL)
+			assert_null(r.query.p);
+		else
+			assert_true(span_eq(r.query, span_of(rows[i].query)));
+	}
+}
+
+static void
+check_response(const char *text, struct http_answer a, const char *expect)
+{
+	struct h1_head h;
+	char buf[1024];
+	size_t n;
+
+	h1_head_init(&h, fields, FIELDS_MAX);
+	assert_int_equal(h1_parse_response(span_of(text), false, &h), H1_DONE);
+	n = http_write_response(buf, sizeof buf, &h, &a);
+	assert_int_equal(n, strlen(expect));
+	assert_memory_equal(buf, expect, n);
+	assert_int_equal(http_write_response(buf, n - 1, &h, &a), 0);
+}
+
+static void
+responses(void **state)
+{
+	struct http_answer a = {.date = {"D", 1}};
+
+	(void)state;
+	check_response("HTTP/1.1 200 Fine\r\nContent-Length: 3\r\n"
+		       "Connection: close, x-y\r\nX-Y: 1\r\nServer: s\r\n\r\n",
+	    a,
+	    "HTTP/1.1 200 Fine\r\nServer: s\r\nDate: D\r\n"
+	    "Content-Length: 3\r\n\r\n");
+	a.chunked = true;
+	a.via = true;
+	check_response("HTTP/1.0 200 \r\nDate: E\r\nVia: 1.0 p\r\n\r\n", a,
+	    "HTTP/1.1 200 OK\r\nDate: E\r\nVia: 1.0 p, 1.1 shunt\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n");
+	a = (struct http_answer){.date = {"D", 1}, .close = true};
+	check_response("HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n", a,
+	    "HTTP/1.1 204 No\r\nDate: D\r\nConnection: close\r\n\r\n");
+}
+
+static void
+trusted_blocks(void **state)
+{
+	struct cidr blocks[] = {
+	    {AF_INET, {10, 0, 0, 0}, 8},
+	    {AF_INET, {192, 168, 4, 0}, 22},
+	    {AF_INET6, {0xfd}, 8},
+	    {AF_INET, {1, 2, 3, 4}, 32},
+	};
+	struct forward f = {.trusted = blocks, .ntrusted = 4};
+	const unsigned char v6[16] = {0xfd, 1}, other6[16] = {0xfe, 1};
+
+	(void)state;
+	assert_true(http_trusted(&f, AF_INET, (unsigned char[]){10, 9, 9, 9}));
+	assert_true(
+	    http_trusted(&f, AF_INET, (unsigned char[]){192, 168, 7, 255}));
+	assert_false(
+	    http_trusted(&f, AF_INET, (unsigned char[]){192, 168, 8, 0}));
+	assert_true(http_trusted(&f, AF_INET, (unsigned char[]){1, 2, 3, 4}));
+	assert_false(http_trusted(&f, AF_INET, (unsigned char[]){1, 2, 3, 5}));
+	assert_true(http_trusted(&f, AF_INET6, v6));
+	assert_false(http_trusted(&f, AF_INET6, other6));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(hop_fields_go),
+	    cmocka_unit_test(host_cannot_be_named_away),
+	    cmocka_unit_test(forwarding_fields),
+	    cmocka_unit_test(framing_is_ours),
+	    cmocka_unit_test(tight_heads_fit),
+	    cmocka_unit_test(targets),
+	    cmocka_unit_test(responses),
+	    cmocka_unit_test(trusted_blocks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
