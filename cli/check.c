@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/conf.h"
@@ -55,17 +56,12 @@ check_plan(const char *path, struct conf *conf)
 static int
 run(const struct invocation *in)
 {
-	struct conf_errors errors = {NULL, 0};
 	struct conf *conf;
 	int status;
 
-	conf = conf_load(in->config, &errors);
-	if (conf == NULL) {
-		for (size_t i = 0; i < errors.n; i++)
-			fprintf(stderr, "%s\n", errors.lines[i]);
-		conf_errors_free(&errors);
+	conf = load_conf(in->config);
+	if (conf == NULL)
 		return EXIT_FAILED;
-	}
 	status = check_plan(in->config, conf);
 	conf_free(conf);
 	return status;

@@ -5,6 +5,7 @@
 #include "admin/admin.h"
 #include "admin/socket.h"
 #include "base/log.h"
+#include "cli/load.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/conf.h"
@@ -85,17 +86,12 @@ serve(const char *path, struct conf *conf)
 static int
 run(const struct invocation *in)
 {
-	struct conf_errors errors = {NULL, 0};
 	struct conf *conf;
 
 	log_set_level((enum log_level)in->log_level);
-	conf = conf_load(in->config, &errors);
-	if (conf == NULL) {
-		for (size_t i = 0; i < errors.n; i++)
-			fprintf(stderr, "%s\n", errors.lines[i]);
-		conf_errors_free(&errors);
+	conf = load_conf(in->config);
+	if (conf == NULL)
 		return EXIT_FAILED;
-	}
 	/* A peer that goes away is an error of its socket, not of ours. */
 	signal(SIGPIPE, SIG_IGN);
 	return serve(in->config, conf) == 0 ? EXIT_OK : EXIT_FAILED;

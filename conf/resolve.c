@@ -78,19 +78,12 @@ static void
 check_weights(
     struct errors *e, const struct node *weights, const struct service_spec *s)
 {
-	uint64_t all[SPLIT_VERSIONS_MAX], sum = 0;
+	uint64_t all[SPLIT_VERSIONS_MAX];
 	struct split *split;
 	char why[256] = "out of memory";
 
-	for (size_t i = 0; i < s->nversions; i++) {
+	for (size_t i = 0; i < s->nversions; i++)
 		all[i] = s->versions[i].weight;
-		sum += all[i];
-	}
-	if (sum == 0) {
-		errors_add(
-		    e, weights->at, "expected at least one weight above 0");
-		return;
-	}
 	split = split_new(all, s->nversions, why, sizeof why);
 	if (split == NULL)
 		errors_add(e, weights->at, "%s", why);

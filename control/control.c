@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -326,29 +325,16 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	return 0;
 }
 
-/* Signals are for main: the workers inherit a mask without them. */
 static int
 control_start(struct control *c, char *why, size_t why_size)
 {
-	sigset_t ours, before;
-	int rc = 0;
-
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGHUP);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, &ours, &before);
-	while (rc == 0 && c->started < c->nworkers) {
-		rc = worker_start(c->workers[c->started]);
-		if (rc == 0)
-			c->started++;
-		else
+	for (; c->started < c->nworkers; c->started++)
+		if (worker_start(c->workers[c->started]) < 0) {
 			snprintf(why, why_size, "worker %u: %s", c->started,
 			    strerror(errno));
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
+			return -1;
+		}
+	return 0;
 }
 
 static struct control *

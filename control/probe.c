@@ -430,18 +430,6 @@ fail:
 	return -1;
 }
 
-/* A pod whose service has no checks (any more) takes requests at once. */
-static void
-probes_trust(const struct service *s, const struct version *v, struct pod *pod)
-{
-	if (pod->state != POD_STARTING && pod->state != POD_DOWN)
-		return;
-	log_info("pod %s/%s/%s %s -> up: not checked", s->name, v->name,
-	    pod->address.text, pod_state_name(pod->state));
-	pod->state = POD_UP;
-	pod->reason[0] = '\0';
-}
-
 /* The first check comes at once, a little spread. */
 static void
 probe_first(struct probe *pr)
@@ -479,8 +467,6 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
 		for (size_t k = 0; k < v->npods; k++) {
 			if (ch->rules.enabled)
 				probe_adopt(probes_find(p, v->pods[k]), ch);
-			else
-				probes_trust(s, v, v->pods[k]);
 			up += v->pods[k]->state == POD_UP;
 		}
 		if (up != v->nready)

@@ -19,6 +19,8 @@
 #define REST "services: {s: {versions: {v: {pods: []}}}}\n"
 #define WANT_ADDRESS \
 	"expected an address such as 127.0.0.1:8080 or [::1]:8080, found "
+#define NO_WEIGHT \
+	"weights add up to 0: at least one version needs a weight above 0"
 #define NOT_YET "is not available in this release"
 
 struct row {
@@ -63,7 +65,7 @@ static const struct row whole_file[] = {
      "    weights: {v: 0}\nlisten: []\nwho: 1\n",
 	"3:13: unknown version \"x\", known: v\n"
 	"4:27: " WANT_ADDRESS "\"1\"\n"
-	"5:14: expected at least one weight above 0\n"
+	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
 	"7:1: unknown key \"who\", known: listen, admin, workers, timeouts, "
 	"limits, forward, services\n"},
@@ -85,7 +87,7 @@ static const struct row top_keys[] = {
     {"listen: [{address: 127.0.0.1:0}]\n" REST,
 	"1:20: " WANT_ADDRESS "\"127.0.0.1:0\"\n"},
     {"listen: [{address: }]\n" REST,
-	"1:19: " WANT_ADDRESS "nothing\n"},
+	"1:20: " WANT_ADDRESS "nothing\n"},
     {"listen: [{address: [1]}]\n" REST,
 	"1:20: " WANT_ADDRESS "a list\n"},
     {"listen:\n- address: 127.0.0.1:80\n- address: \"[::1]:80\"\n"
@@ -149,7 +151,7 @@ static const struct row top_keys[] = {
 static const struct row versions[] = {
     {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
     {TOP "services: {s: }\n",
-	"2:14: expected a map with the keys routes, versions, stable, weights, "
+	"2:15: expected a map with the keys routes, versions, stable, weights, "
 	"rules, cohort, balance, health, errors, retry, empty, found "
 	"nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
@@ -157,7 +159,7 @@ static const struct row versions[] = {
     {TOP "services: {s: {versions: [v1]}}\n",
 	"2:26: expected a map of versions, found a list\n"},
     {TOP "services: {s: {versions: {v1: }}}\n",
-	"2:30: expected a map with the key pods, found nothing\n"},
+	"2:31: expected a map with the key pods, found nothing\n"},
     {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
 	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
 	"\"-\", found \"v/1\"\n"},
@@ -191,8 +193,11 @@ static const struct row versions[] = {
 	"5:36: unknown version \"v3\", did you mean \"v1\"? known: v1, v2\n"
 	"5:40: expected a weight from 0 to 1000000, found \"1000001\"\n"},
     {SHOP "    weights: {v1: 0}\n",
-	"5:14: expected at least one weight above 0\n"},
-    {SHOP "    weights: {}\n", "5:14: expected at least one weight above 0\n"},
+	"5:14: " NO_WEIGHT "\n"},
+    {SHOP "    weights: {}\n", "5:14: " NO_WEIGHT "\n"},
+    {SHOP "    weights: {v1: 1000000, v2: 0.0001}\n",
+	"5:14: weight 0.0001 is too small a part of their sum 1000000.0001: "
+	"the smallest share above 0 is 1/1000000\n"},
     {SHOP "    weights: 80/20\n",
 	"5:14: expected a map from versions to weights, found a string\n"},
 };
@@ -282,7 +287,7 @@ static const struct row rules[] = {
     {SHOP "    rules: [{match: {header: {\"X Y\": a}, cookie: {\"a;b\": c}}, "
 	  "version: v2}]\n",
 	"5:31: expected the name of a header, found \"X Y\"\n"
-	"5:52: expected the name of a cookie, found \"a;b\"\n"},
+	"5:51: expected the name of a cookie, found \"a;b\"\n"},
     {SHOP "    rules: [{match: {headers: {X: a}}, vresion: v2}]\n",
 	"5:22: unknown key \"headers\", did you mean \"header\"?\n"
 	"5:40: unknown key \"vresion\", did you mean \"version\"?\n"},
@@ -425,6 +430,29 @@ test_files(void **state)
 	    "/dev/zero", "/dev/zero:1:1: the file is larger than 16 MiB");
 }
 
+static void
+test_too_many_versions(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	struct conf_errors errors;
+
+	(void)state;
+	assert_non_null(out);
+	fprintf(out, TOP "services: {s: {versions: {");
+	for (unsigned i = 0; i < 256; i++)
+		fprintf(out, "v%u: {pods: []}, ", i);
+	fprintf(out, "}}}\n");
+	fclose(out);
+	assert_null(conf_parse("f", text, size, &errors));
+	assert_int_equal(errors.n, 1);
+	assert_string_equal(
+	    errors.lines[0], "f:2:26: expected 1 to 255 versions, found 256");
+	conf_errors_free(&errors);
+	free(text);
+}
+
 /* A message is one line of bounded length whatever was found. */
 static void
 test_messages_are_lines(void **state)
@@ -458,6 +486,7 @@ main(void)
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_service_keys),
 	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_too_many_versions),
 	    cmocka_unit_test(test_messages_are_lines),
 	};
 

@@ -1,0 +1,10 @@
+/* Loading the config file for a subcommand that cannot go on without. */
+#ifndef CLI_LOAD_H
+#define CLI_LOAD_H
+
+struct conf;
+
+/* Every error is told on stderr; NULL then. */
+struct conf *load_conf(const char *path);
+
+#endif

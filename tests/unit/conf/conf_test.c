@@ -1,0 +1,382 @@
+/* A good config: every field of the result, and every default. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+#include "router/balance.h"
+#include "router/match.h"
+#include "router/split.h"
+
+static const char everything[] =
+    "listen:\n"
+    "  - address: 127.0.0.1:8080\n"
+    "  - address: \"[::1]:8081\"\n"
+    "admin: { socket: /run/admin.sock, address: 127.0.0.1:9900 }\n"
+    "workers: 3\n"
+    "timeouts: { header: 1s, body: 2s, idle: 3s, connect: 4ms, response: 5m,\n"
+    "            tunnel: 30d, drain: 0s }\n"
+    "limits: { connections: 7, header_bytes: 1MiB, header_count: 9,\n"
+    "          body_bytes: 10GiB }\n"
+    "forward: { x_forwarded: replace, via: false,\n"
+    "           trusted: [10.0.0.0/8, 192.168.1.2, \"fd00::/9\", \"::1\",\n"
+    "                     0.0.0.0/0] }\n"
+    "services:\n"
+    "  shop:\n"
+    "    routes:\n"
+    "      - { host: Shop.Example.com, path: / }\n"
+    "      - { host: \"*.shop.example.com\", path: { prefix: /cart } }\n"
+    "      - { path: { exact: /shop } }\n"
+    "      - { path: { regex: \"^/s[0-9]+$\" } }\n"
+    "      - {}\n"
+    "    versions:\n"
+    "      v1: { pods: [10.0.0.1:8000, 10.0.0.2:8000] }\n"
+    "      v2: { pods: [\"[fd00::1]:8000\"] }\n"
+    "      v3: { pods: [] }\n"
+    "    stable: v2\n"
+    "    weights: { v2: 0.01, v1: 79.5 }\n"
+    "    rules:\n"
+    "      - match: { header: { User-Agent: { regex: Sometimes-Fail },\n"
+    "                           X-A: { prefix: a }, X-B: { contains: b } },\n"
+    "                 cookie: { release: beta } }\n"
+    "        version: v3\n"
+    "      - match: { cookie: { debug: { present: true },\n"
+    "                           x: { exact: \"y\" } } }\n"
+    "        version: v1\n"
+    "    balance: round_robin\n"
+    "    health: { path: /ready?full=1, interval: 10s, timeout: 2s, rise: 4,\n"
+    "              fall: 5, start_period: 1m, initial: up,\n"
+    "              expect: { status: 204, body: \"\" } }\n"
+    "    errors: { status: 400-499 }\n"
+    "    retry: { attempts: 0, on: [reset], version: same }\n"
+    "    empty: 503\n"
+    "  other:\n"
+    "    routes: [{ host: other.example.com }]\n"
+    "    versions: { only: { pods: [10.0.0.1:8000] } }\n";
+
+static const char least[] =
+    "listen: [{ address: 0.0.0.0:8080 }]\n"
+    "services:\n"
+    "  shop: { versions: { v1: { pods: [] }, v2: { pods: [] } } }\n";
+
+static struct conf *
+parse_good(const char *text)
+{
+	struct conf_errors errors;
+	struct conf *c = conf_parse("f", text, strlen(text), &errors);
+
+	for (size_t i = 0; i < errors.n; i++)
+		print_message("%s\n", errors.lines[i]);
+	assert_non_null(c);
+	assert_int_equal(errors.n, 0);
+	conf_errors_free(&errors);
+	return c;
+}
+
+static int
+setup_everything(void **state)
+{
+	*state = parse_good(everything);
+	return 0;
+}
+
+static int
+setup_least(void **state)
+{
+	*state = parse_good(least);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	conf_free(*state);
+	return 0;
+}
+
+static void
+assert_cidr(const struct cidr *c, int family, const char *ip, unsigned bits)
+{
+	uint8_t address[16] = {0};
+
+	assert_int_equal(inet_pton(family, ip, address), 1);
+	assert_int_equal(c->family, family);
+	assert_memory_equal(c->address, address, sizeof address);
+	assert_int_equal(c->bits, bits);
+}
+
+static void
+test_settings(void **state)
+{
+	const struct conf *c = *state;
+	const struct settings *s = &c->settings;
+
+	assert_int_equal(s->nlisteners, 2);
+	assert_string_equal(s->listeners[0].text, "127.0.0.1:8080");
+	assert_int_equal(s->listeners[0].sa.ss_family, AF_INET);
+	assert_string_equal(s->listeners[1].text, "[::1]:8081");
+	assert_int_equal(s->listeners[1].sa.ss_family, AF_INET6);
+	assert_string_equal(s->admin_socket, "/run/admin.sock");
+	assert_string_equal(s->admin.text, "127.0.0.1:9900");
+	assert_int_equal(s->workers, 3);
+	assert_int_equal(s->timeouts.header, 1000);
+	assert_int_equal(s->timeouts.body, 2000);
+	assert_int_equal(s->timeouts.idle, 3000);
+	assert_int_equal(s->timeouts.connect, 4);
+	assert_int_equal(s->timeouts.response, 300000);
+	assert_int_equal(s->timeouts.tunnel, 2592000000u);
+	assert_int_equal(s->timeouts.drain, 0);
+	assert_int_equal(s->limits.connections, 7);
+	assert_int_equal(s->limits.header_bytes, 1 << 20);
+	assert_int_equal(s->limits.header_count, 9);
+	assert_int_equal(s->limits.body_bytes, 10ull << 30);
+	assert_int_equal(s->forward.x_forwarded, X_FORWARDED_REPLACE);
+	assert_false(s->forward.via);
+	assert_int_equal(s->forward.ntrusted, 5);
+	assert_cidr(&s->forward.trusted[0], AF_INET, "10.0.0.0", 8);
+	assert_cidr(&s->forward.trusted[1], AF_INET, "192.168.1.2", 32);
+	assert_cidr(&s->forward.trusted[2], AF_INET6, "fd00::", 9);
+	assert_cidr(&s->forward.trusted[3], AF_INET6, "::1", 128);
+	assert_cidr(&s->forward.trusted[4], AF_INET, "0.0.0.0", 0);
+}
+
+static void
+assert_route(const struct route_spec *r, const char *host, enum path_kind kind,
+    const char *path)
+{
+	if (host == NULL)
+		assert_null(r->host);
+	else
+		assert_string_equal(r->host, host);
+	assert_int_equal(r->kind, kind);
+	assert_string_equal(r->path, path);
+	assert_int_equal(r->regex != NULL, kind == PATH_REGEX);
+}
+
+static void
+test_routes(void **state)
+{
+	const struct conf *c = *state;
+	const struct service_spec *s = &c->spec->services[0];
+
+	assert_int_equal(s->nroutes, 5);
+	assert_route(&s->routes[0], "shop.example.com", PATH_PREFIX, "/");
+	assert_route(&s->routes[1], "*.shop.example.com", PATH_PREFIX, "/cart");
+	assert_route(&s->routes[2], NULL, PATH_EXACT, "/shop");
+	assert_route(&s->routes[3], NULL, PATH_REGEX, "^/s[0-9]+$");
+	assert_true(pattern_test(s->routes[3].regex, SPAN("/s12")));
+	assert_false(pattern_test(s->routes[3].regex, SPAN("/s12/")));
+	assert_route(&s->routes[4], NULL, PATH_PREFIX, "/");
+}
+
+static void
+assert_version(const struct version_spec *v, const char *name, uint64_t weight,
+    size_t npods, const char *first_pod)
+{
+	assert_string_equal(v->name, name);
+	assert_int_equal(v->weight, weight);
+	assert_int_equal(v->npods, npods);
+	if (npods > 0)
+		assert_string_equal(v->pods[0].text, first_pod);
+}
+
+static void
+test_versions(void **state)
+{
+	const struct conf *c = *state;
+	const struct service_spec *s = &c->spec->services[0];
+
+	assert_int_equal(c->spec->nservices, 2);
+	assert_string_equal(s->name, "shop");
+	assert_int_equal(s->nversions, 3);
+	assert_version(&s->versions[0], "v1", 795000, 2, "10.0.0.1:8000");
+	assert_string_equal(s->versions[0].pods[1].text, "10.0.0.2:8000");
+	assert_version(&s->versions[1], "v2", 100, 1, "[fd00::1]:8000");
+	assert_version(&s->versions[2], "v3", 0, 0, NULL);
+	assert_int_equal(s->stable, 1);
+	s = &c->spec->services[1];
+	assert_string_equal(s->name, "other");
+	assert_int_equal(s->nversions, 1);
+	assert_version(
+	    &s->versions[0], "only", 100 * WEIGHT_ONE, 1, "10.0.0.1:8000");
+	assert_int_equal(s->nroutes, 1);
+	assert_route(&s->routes[0], "other.example.com", PATH_PREFIX, "/");
+}
+
+static bool
+rule_takes(const struct rule_spec *rule, const struct field *fields, unsigned n)
+{
+	struct request r = {
+	    .method = SPAN("GET"),
+	    .host = SPAN("shop.example.com"),
+	    .path = SPAN("/"),
+	    .fields = fields,
+	    .nfields = n,
+	};
+
+	return match_test(rule->match, &r);
+}
+
+static void
+test_rules(void **state)
+{
+	const struct conf *c = *state;
+	const struct service_spec *s = &c->spec->services[0];
+	struct field fields[] = {
+	    {SPAN("user-agent"), SPAN("x Sometimes-Fail"), FIELD_USER_AGENT},
+	    {SPAN("x-a"), SPAN("abc"), FIELD_OTHER},
+	    {SPAN("x-b"), SPAN("abc"), FIELD_OTHER},
+	    {SPAN("cookie"), SPAN("a=b; release=beta"), FIELD_COOKIE},
+	};
+	const struct field debug = {
+	    SPAN("cookie"), SPAN("debug=; x=y"), FIELD_COOKIE};
+
+	assert_int_equal(s->nrules, 2);
+	assert_int_equal(s->rules[0].version, 2);
+	assert_int_equal(s->rules[1].version, 0);
+	assert_true(rule_takes(&s->rules[0], fields, 4));
+	assert_false(rule_takes(&s->rules[0], fields, 3));
+	assert_false(rule_takes(&s->rules[1], fields, 4));
+	assert_true(rule_takes(&s->rules[1], &debug, 1));
+	fields[1].value = SPAN("bca");
+	assert_false(rule_takes(&s->rules[0], fields, 4));
+	fields[1].value = SPAN("a");
+	fields[2].value = SPAN("ac");
+	assert_false(rule_takes(&s->rules[0], fields, 4));
+}
+
+static void
+test_service(void **state)
+{
+	const struct conf *c = *state;
+	const struct service_spec *s = &c->spec->services[0];
+	const struct health_rules *h = &s->health;
+
+	assert_ptr_equal(s->balance, &balance_round_robin);
+	assert_true(h->enabled);
+	assert_string_equal(h->path, "/ready?full=1");
+	assert_int_equal(h->interval_ms, 10000);
+	assert_int_equal(h->timeout_ms, 2000);
+	assert_int_equal(h->rise, 4);
+	assert_int_equal(h->fall, 5);
+	assert_int_equal(h->start_period_ms, 60000);
+	assert_true(h->initial_up);
+	assert_int_equal(h->status_min, 204);
+	assert_int_equal(h->status_max, 204);
+	assert_int_equal(s->error_min, 400);
+	assert_int_equal(s->error_max, 499);
+	assert_int_equal(s->retry.attempts, 0);
+	assert_int_equal(s->retry.on, RETRY_RESET);
+	assert_false(s->empty_stable);
+}
+
+static void
+test_default_settings(void **state)
+{
+	const struct conf *c = *state;
+	const struct settings *s = &c->settings;
+
+	assert_int_equal(s->nlisteners, 1);
+	assert_null(s->admin_socket);
+	assert_int_equal(s->admin.len, 0);
+	assert_int_equal(s->workers, 0);
+	assert_int_equal(s->timeouts.header, 10000);
+	assert_int_equal(s->timeouts.body, 30000);
+	assert_int_equal(s->timeouts.idle, 75000);
+	assert_int_equal(s->timeouts.connect, 2000);
+	assert_int_equal(s->timeouts.response, 30000);
+	assert_int_equal(s->timeouts.tunnel, 3600000);
+	assert_int_equal(s->timeouts.drain, 30000);
+	assert_int_equal(s->limits.connections, 10000);
+	assert_int_equal(s->limits.header_bytes, 64 << 10);
+	assert_int_equal(s->limits.header_count, 128);
+	assert_int_equal(s->limits.body_bytes, 0);
+	assert_int_equal(s->forward.x_forwarded, X_FORWARDED_APPEND);
+	assert_true(s->forward.via);
+	assert_int_equal(s->forward.ntrusted, 0);
+}
+
+static void
+test_default_service(void **state)
+{
+	const struct conf *c = *state;
+	const struct service_spec *s = &c->spec->services[0];
+
+	assert_int_equal(c->spec->nservices, 1);
+	assert_int_equal(s->nroutes, 1);
+	assert_route(&s->routes[0], NULL, PATH_PREFIX, "/");
+	assert_int_equal(s->stable, 0);
+	assert_version(&s->versions[0], "v1", 100 * WEIGHT_ONE, 0, NULL);
+	assert_version(&s->versions[1], "v2", 0, 0, NULL);
+	assert_int_equal(s->nrules, 0);
+	assert_ptr_equal(s->balance, &balance_least_request);
+	assert_false(s->health.enabled);
+	assert_int_equal(s->error_min, 500);
+	assert_int_equal(s->error_max, 599);
+	assert_int_equal(s->retry.attempts, 1);
+	assert_int_equal(s->retry.on, RETRY_CONNECT | RETRY_RESET);
+	assert_true(s->empty_stable);
+}
+
+static void
+test_default_health(void **state)
+{
+	struct conf *c = parse_good(
+	    "listen: [{ address: 0.0.0.0:8080 }]\n"
+	    "services: { s: { health: {}, versions: { v: { pods: [] } } } }\n");
+	const struct health_rules *h = &c->spec->services[0].health;
+
+	(void)state;
+	assert_true(h->enabled);
+	assert_string_equal(h->path, "/healthz");
+	assert_int_equal(h->interval_ms, 2000);
+	assert_int_equal(h->timeout_ms, 1000);
+	assert_int_equal(h->rise, 2);
+	assert_int_equal(h->fall, 3);
+	assert_int_equal(h->start_period_ms, 0);
+	assert_false(h->initial_up);
+	assert_int_equal(h->status_min, 200);
+	assert_int_equal(h->status_max, 299);
+	conf_free(c);
+}
+
+/* Without weights all goes to the stable version, wherever it stands. */
+static void
+test_default_weights_follow_stable(void **state)
+{
+	struct conf *c = parse_good(
+	    "listen: [{ address: 0.0.0.0:8080 }]\n"
+	    "services: { s: { stable: b, versions: { a: { pods: [] },\n"
+	    "  b: { pods: [] } } } }\n");
+	const struct service_spec *s = &c->spec->services[0];
+
+	(void)state;
+	assert_int_equal(s->stable, 1);
+	assert_version(&s->versions[0], "a", 0, 0, NULL);
+	assert_version(&s->versions[1], "b", 100 * WEIGHT_ONE, 0, NULL);
+	conf_free(c);
+}
+
+#define WITH(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    WITH(test_settings, setup_everything),
+	    WITH(test_routes, setup_everything),
+	    WITH(test_versions, setup_everything),
+	    WITH(test_rules, setup_everything),
+	    WITH(test_service, setup_everything),
+	    WITH(test_default_settings, setup_least),
+	    WITH(test_default_service, setup_least),
+	    cmocka_unit_test(test_default_health),
+	    cmocka_unit_test(test_default_weights_follow_stable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
