@@ -25,23 +25,19 @@
 /* A requester that sends or reads nothing for so long is cut, in seconds. */
 #define REQUESTER_TIMEOUT 30
 #define HEAD_MAX	  (64 * 1024)
-/* Between two attempts to accept when no file descriptor is left. */
-#define ACCEPT_PAUSE_S 1
+/* How long to wait when no file descriptor is left, in seconds. */
+#define ACCEPT_PAUSE 1
 
-#define SOCKETS_MAX 2
-
-struct accept_pause {
-	struct evconnlistener *listener;
-	struct event *timer;
-};
+#define LISTENERS_MAX 2
 
 struct admin {
 	unsigned magic;
 	struct control *control;
 	struct evhttp *http;
 	struct unix_socket socket;
-	struct accept_pause pauses[SOCKETS_MAX];
-	size_t npauses;
+	struct evconnlistener *listeners[LISTENERS_MAX]; /* evhttp's */
+	size_t nlisteners;
+	struct event *resume; /* fires all the time */
 	struct call_list calls;
 };
 
@@ -59,51 +55,58 @@ on_request(struct evhttp_request *request, void *arg)
 		endpoints_dispatch(c);
 }
 
-static void
-on_pause_over(evutil_socket_t fd, short events, void *arg)
-{
-	struct accept_pause *p = arg;
-
-	(void)fd;
-	(void)events;
-	evconnlistener_enable(p->listener);
-}
-
-/* Without a pause the loop would spin on the one connection it cannot take. */
+/*
+ * Without a pause the loop would spin on the one connection it cannot take.
+ * The argument is evhttp's, so on_resume() cannot be told which it was.
+ */
 static void
 on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	struct admin *a = arg;
-	struct timeval pause = {ACCEPT_PAUSE_S, 0};
-
-	CHECK_OBJ(a, ADMIN_MAGIC);
+	(void)arg;
 	log_warn("admin: cannot accept: %s", strerror(errno));
-	for (size_t i = 0; i < a->npauses; i++)
-		if (a->pauses[i].listener == listener) {
-			evconnlistener_disable(listener);
-			event_add(a->pauses[i].timer, &pause);
-		}
+	evconnlistener_disable(listener);
+}
+
+static void
+on_resume(evutil_socket_t fd, short events, void *arg)
+{
+	struct admin *a = arg;
+
+	(void)fd;
+	(void)events;
+	CHECK_OBJ(a, ADMIN_MAGIC);
+	for (size_t i = 0; i < a->nlisteners; i++)
+		evconnlistener_enable(a->listeners[i]);
+}
+
+static int
+start_resume(struct admin *a)
+{
+	const struct timeval every = {ACCEPT_PAUSE, 0};
+
+	a->resume =
+	    event_new(control_base(a->control), -1, EV_PERSIST, on_resume, a);
+	if (a->resume == NULL)
+		return -1;
+	return event_add(a->resume, &every);
 }
 
 /* The fd is evhttp's afterwards, also on failure. */
 static int
 serve(struct admin *a, int fd)
 {
-	struct accept_pause *p = &a->pauses[a->npauses];
 	struct evhttp_bound_socket *bound;
+	struct evconnlistener *listener;
 
-	CHECK(a->npauses < SOCKETS_MAX);
+	CHECK(a->nlisteners < LISTENERS_MAX);
 	bound = evhttp_accept_socket_with_handle(a->http, fd);
 	if (bound == NULL) {
 		close(fd);
 		return -1;
 	}
-	p->listener = evhttp_bound_socket_get_listener(bound);
-	p->timer = evtimer_new(control_base(a->control), on_pause_over, p);
-	if (p->timer == NULL)
-		return -1;
-	a->npauses++;
-	evconnlistener_set_error_cb(p->listener, on_accept_error);
+	listener = evhttp_bound_socket_get_listener(bound);
+	evconnlistener_set_error_cb(listener, on_accept_error);
+	a->listeners[a->nlisteners++] = listener;
 	return 0;
 }
 
@@ -147,7 +150,7 @@ admin_new(struct control *c, char *why, size_t why_size)
 	evhttp_set_max_body_size(a->http, 4 * CALL_BODY_MAX);
 	/* All it knows: the dispatcher says which are allowed where. */
 	evhttp_set_allowed_methods(a->http, UINT16_MAX);
-	if (listen_all(a, why, why_size) != 0)
+	if (start_resume(a) != 0 || listen_all(a, why, why_size) != 0)
 		goto fail;
 	return a;
 
@@ -164,8 +167,8 @@ admin_free(struct admin *a)
 	CHECK_OBJ(a, ADMIN_MAGIC);
 	call_abandon(&a->calls);
 	socket_unlink(&a->socket);
-	for (size_t i = 0; i < a->npauses; i++)
-		event_free(a->pauses[i].timer);
+	if (a->resume != NULL)
+		event_free(a->resume);
 	if (a->http != NULL)
 		evhttp_free(a->http);
 	a->magic = 0;

@@ -24,13 +24,14 @@
 #include "base/span.h"
 #include "bench/loop.h"
 
-#define VISIT_MAGIC 0x76697369u
-#define HEAD_MAX    8192 /* of a request */
-#define REPLY_MAX   (HEAD_MAX + 512)
-#define FIXED_MAX   512
-#define FIXED_BODY  100
-#define BLOCK_MAX   (256 * 1024)
-#define PODS_MAX    64
+#define VISIT_MAGIC    0x76697369u
+#define HEAD_MAX       8192 /* of a request */
+#define REPLY_MAX      (HEAD_MAX + 512)
+#define FIXED_MAX      512
+#define FIXED_BODY     100
+#define BLOCK_MAX      (256 * 1024)
+#define PODS_MAX       64
+#define NAME_MAX_BYTES 32
 
 struct pod {
 	struct watch watch;
@@ -90,10 +91,13 @@ reap_dead(void)
 static size_t
 write_head(char *buf, size_t size, const char *type, uint64_t length)
 {
-	return (size_t)snprintf(buf, size,
+	int n = snprintf(buf, size,
 	    "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: %s\r\n"
 	    "Content-Type: %s\r\nContent-Length: %llu\r\n\r\n",
 	    origin.date, type, (unsigned long long)length);
+
+	CHECK(n > 0 && (size_t)n < size);
+	return (size_t)n;
 }
 
 static void
@@ -106,9 +110,8 @@ prepare_fixed(struct pod *p)
 	CHECK(n > 0 && n < FIXED_BODY - 3);
 	memset(body + n, '.', FIXED_BODY - 3 - (size_t)n);
 	memcpy(body + FIXED_BODY - 3, "\"}\n", 3);
-	p->nfixed =
-	    write_head(p->fixed, FIXED_MAX, "application/json", FIXED_BODY);
-	CHECK(p->nfixed + FIXED_BODY <= FIXED_MAX);
+	p->nfixed = write_head(
+	    p->fixed, FIXED_MAX - FIXED_BODY, "application/json", FIXED_BODY);
 	memcpy(p->fixed + p->nfixed, body, FIXED_BODY);
 	p->nfixed += FIXED_BODY;
 }
@@ -313,14 +316,29 @@ pod_open(struct pod *p, const char *name)
 	return true;
 }
 
+static bool
+names_fit(int n, char **names)
+{
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(names[i]);
+
+		if (len == 0 || len > NAME_MAX_BYTES || names[i][0] == '-')
+			return false;
+	}
+	return n >= 1 && n <= PODS_MAX;
+}
+
 int
 main(int argc, char **argv)
 {
 	time_t now = time(NULL);
 	struct tm tm;
 
-	if (argc < 2 || argc - 1 > PODS_MAX) {
-		fprintf(stderr, "usage: origin VERSION...\n");
+	if (!names_fit(argc - 1, argv + 1)) {
+		fprintf(stderr,
+		    "usage: origin VERSION...\n"
+		    "a pod for each, 1 to %d, names of 1 to %d bytes\n",
+		    PODS_MAX, NAME_MAX_BYTES);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -330,10 +348,6 @@ main(int argc, char **argv)
 	    origin.date, sizeof origin.date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	origin.loop = loop_new();
 	for (int i = 1; i < argc; i++) {
-		if (strlen(argv[i]) > 32) {
-			fprintf(stderr, "origin: name too long: %s\n", argv[i]);
-			return 2;
-		}
 		if (!pod_open(&origin.pods[i - 1], argv[i])) {
 			perror("origin");
 			return 1;

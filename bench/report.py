@@ -9,7 +9,7 @@ import statistics
 from works import IDLE_CONNECTIONS, WORKS
 
 TITLES = {"shunt": "shunt", "nginx": "nginx", "haproxy": "HAProxy",
-          "relay": "relay (floor)"}
+          "haproxy-splice": "HAProxy, splicing", "relay": "relay (floor)"}
 NOISE = 0.05
 
 
@@ -26,7 +26,7 @@ def best_peer(values, peers):
 
 def ratio(values, name, other):
     """The median of the rounds' ratios; a round is one minute's weather."""
-    if other is None or not values.get(other):
+    if not values.get(name) or not values.get(other):
         return None
     return statistics.median(
         mine / theirs for mine, theirs in zip(values[name], values[other]))
@@ -111,6 +111,29 @@ def titled(works, result, peers):
                    calls_table(result[name]))
 
 
+def summary_table(works, result, peers):
+    """One row per work: the cost in each program, shunt's ratio last."""
+    measured = {}
+    for name in works:
+        if name == "idle":
+            measured["idle connection, bytes"] = result[name]
+        elif name != "calls":
+            measured[f"{name}, us/request"] = {
+                program: [r["cpu"] for r in rounds]
+                for program, rounds in result[name].items()}
+    columns = list(dict.fromkeys(
+        program for values in measured.values() for program in values))
+    rows = []
+    for title, values in measured.items():
+        best = best_peer(values, peers)
+        rows.append([title] + [
+            number(statistics.median(values[p]) if p in values else None,
+                   ".1f") for p in columns])
+        rows[-1].append(number(ratio(values, "shunt", best), ".2f"))
+    return table(["work", *(TITLES.get(p, p) for p in columns),
+                  "shunt to best peer"], rows)
+
+
 def machine():
     with open("/proc/cpuinfo") as f:
         model = re.search(r"^model name\s*: (.*)$", f.read(), re.M)
@@ -137,8 +160,10 @@ def results(works, result, programs, wrk_version, command, shape):
             "nothing. CPU is the program's own time, user and system, of all "
             "its threads, by\nrequest: the median of the rounds. Spread is "
             "from the lowest round to the highest.\nA ratio is the median of "
-            "the ratios within each round; the best peer is the\ncheaper of "
-            "nginx and HAProxy. The floor parses nothing.", ""]
+            "the ratios within each round; the best peer is the\ncheapest of "
+            "nginx and HAProxy. The floor parses nothing; it reads and\n"
+            "writes, so what is spliced can cost less.", "",
+            summary_table(works, result, peers)]
     for title, body in titled(works, result, peers):
         text += [f"## {title[0].upper()}{title[1:]}", "", body]
     return "\n".join(text)

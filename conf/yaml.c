@@ -1,12 +1,15 @@
 /* Drives libyaml's parser and builds the tree. */
 #include "conf/yaml.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 #include <yaml.h>
 
 #include "base/arena.h"
 #include "base/opt.h"
 
+/* Enough for a small file. */
+#define TREE_FIRST_BYTES 4096u
 /* Never reached by YAML_NODES_MAX nodes of a file of CONF_FILE_MAX bytes. */
 #define TREE_BYTES_MAX (512u << 20)
 
@@ -14,6 +17,7 @@ struct tree {
 	struct arena arena;
 	struct node *root;
 	size_t nnodes;
+	alignas(max_align_t) char first[TREE_FIRST_BYTES];
 };
 
 struct loader {
@@ -340,7 +344,8 @@ tree_parse(const char *text, size_t len, struct errors *errors)
 		errors_no_memory(errors);
 		return NULL;
 	}
-	arena_init(&l.tree->arena, NULL, 0, TREE_BYTES_MAX);
+	arena_init(&l.tree->arena, l.tree->first, sizeof l.tree->first,
+	    TREE_BYTES_MAX);
 	yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(
 	    &l.parser, (const unsigned char *)text, len);

@@ -87,41 +87,33 @@ plan_drop(struct plan *p)
 	free(p);
 }
 
+/* The pods of this version, gone unless `same` (or NULL) has them. */
 static void
-mark_gone(const struct plan *p, const struct plan *except)
+mark_pods(const struct version *v, const struct version *same)
 {
-	for (size_t i = 0; i < p->nservices; i++) {
-		const struct service *s = p->services[i];
-		const struct service *other = NULL;
+	for (size_t i = 0; i < v->npods; i++) {
+		struct pod *p = v->pods[i];
+		bool stays =
+		    same != NULL && version_pod(same, &p->address, i) == p;
 
-		if (except != NULL)
-			other = plan_service(except, s->name);
-		for (size_t j = 0; j < s->nversions; j++) {
-			const struct version *v = &s->versions[j], *same;
-
-			same = other != NULL ? service_version(other, v->name)
-					     : NULL;
-			for (size_t k = 0; k < v->npods; k++)
-				if (same == NULL ||
-				    version_pod(same, &v->pods[k]->address,
-					k) != v->pods[k])
-					atomic_store_explicit(&v->pods[k]->gone,
-					    true, memory_order_relaxed);
-		}
+		atomic_store_explicit(&p->gone, !stays, memory_order_relaxed);
 	}
 }
 
+/* Each pod of the plan, gone unless the other plan (or NULL) has it. */
 static void
-mark_here(const struct plan *p)
+mark_plan(const struct plan *p, const struct plan *other)
 {
 	for (size_t i = 0; i < p->nservices; i++) {
-		const struct service *s = p->services[i];
+		const struct service *s = p->services[i], *t;
 
-		for (size_t j = 0; j < s->nversions; j++)
-			for (size_t k = 0; k < s->versions[j].npods; k++)
-				atomic_store_explicit(
-				    &s->versions[j].pods[k]->gone, false,
-				    memory_order_relaxed);
+		t = other != NULL ? plan_service(other, s->name) : NULL;
+		for (size_t j = 0; j < s->nversions; j++) {
+			const struct version *v = &s->versions[j];
+
+			mark_pods(
+			    v, t != NULL ? service_version(t, v->name) : NULL);
+		}
 	}
 }
 
@@ -129,8 +121,8 @@ void
 plan_retire(const struct plan *old, const struct plan *new)
 {
 	if (old != NULL)
-		mark_gone(old, new);
-	mark_here(new);
+		mark_plan(old, new);
+	mark_plan(new, new);
 }
 
 /* The index of a service, nservices when there is none. */

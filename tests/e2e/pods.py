@@ -62,9 +62,11 @@ def echo(asked):
         "body": asked.body.decode("latin-1")}))
 
 
-async def read_request(reader):
+async def read_request(reader, writer):
     head = await reader.readuntil(b"\r\n\r\n")
     asked = Asked(head)
+    if (asked.get("Expect") or "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if asked.get("Transfer-Encoding"):
         while True:
             n = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
@@ -116,7 +118,7 @@ class Pod:
 
     async def requests(self, reader, writer):
         while True:
-            asked = await read_request(reader)
+            asked = await read_request(reader, writer)
             if asked.target != "/healthz":
                 self.asked.append(asked)
             data = self.respond(asked)

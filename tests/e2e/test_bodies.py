@@ -245,7 +245,9 @@ def test_a_pod_that_stops_reading_stops_the_client(shop, pod):
     async def deaf(reader, writer):
         reader._transport.pause_reading()
         await asyncio.sleep(3600)
-    p = shop({"v1": [pod(raw=deaf).port]}, workers=1)
+    # A client that left while it was held up is noticed by its silence.
+    p = shop({"v1": [pod(raw=deaf).port]}, workers=1,
+             config={"timeouts": {"body": "5s"}})
     with Client(p.port) as c:
         c.send(request("PUT", fields=[("Content-Length", 1 << 40)]))
         c.socket.setblocking(False)

@@ -22,7 +22,7 @@ def can_trace():
         return False
 
 
-@pytest.mark.skipif(SAN, reason="a sanitizer adds calls of its own")
+@pytest.mark.skipif(bool(SAN), reason="a sanitizer adds calls of its own")
 @pytest.mark.skipif(not can_trace(), reason="strace cannot trace here")
 def test_four_io_calls_per_request(shop, app, tmp_path):
     p = shop({"v1": [app("1").port], "v2": [app("2").port]}, workers=1,

@@ -1,8 +1,11 @@
 """Too many connections, too few descriptors: it says no, and recovers."""
+import select
+import time
+
 import pytest
 
 from client import Client, get, request
-from harness import wait_for
+from harness import PATIENCE, wait_for
 
 
 def outcome(c):
@@ -41,19 +44,15 @@ def test_no_descriptors_left(shop, app, workers):
     """64 descriptors, 200 connections: some wait or fail, none harms it."""
     p = shop({"v1": [app("1").port]}, workers=workers, files=64)
     assert get(p.port).status == 200
-    clients = [Client(p.port, 5) for _ in range(200)]
+    clients = [Client(p.port) for _ in range(200)]
     for c in clients:
         try:
             c.send(request())
         except OSError:
-            pass
-    answered = 0
-    for c in clients[:20]:
-        try:
-            answered += c.response().status in (200, 502, 503)
-        except (OSError, EOFError):
-            pass
-    assert answered > 0
+            pass  # closed by the proxy already
+    some, _, _ = select.select([c.socket for c in clients], [], [], PATIENCE)
+    assert some, "not one of them hears anything"
+    wait_for(lambda: p.sockets() >= 60, "descriptors are used up")
     assert p.process.poll() is None
     for c in clients:
         c.close()
@@ -71,13 +70,12 @@ def recovered(p):
 def test_descriptors_are_not_burnt_while_there_are_none(shop, app):
     """A listener that cannot accept must not spin."""
     p = shop({"v1": [app("1").port]}, workers=1, files=64)
-    clients = [Client(p.port, 5) for _ in range(150)]
+    clients = [Client(p.port) for _ in range(150)]
 
     def ticks():
         with open(f"/proc/{p.process.pid}/stat", encoding="ascii") as f:
             fields = f.read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
-    import time
     wait_for(lambda: p.sockets() >= 60, "descriptors are used up")
     before = ticks()
     time.sleep(1)  # what is measured is the time itself

@@ -68,8 +68,13 @@ def test_client_leaves_in_the_middle_of_the_answer(shop, pod, reset):
 
 
 def test_client_leaves_while_the_pod_thinks(shop, pod):
-    backend = pod(slow)
-    p = shop({"v1": [backend.port]}, workers=1)
+    """Long before any timeout: the pod is told not to go on."""
+    async def thinking(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read()  # until the proxy closes
+    backend = pod(raw=thinking)
+    p = shop({"v1": [backend.port]}, workers=1,
+             config={"timeouts": {"response": "1h"}})
     c = Client(p.port)
     c.send(request(path="/slow"))
     wait_for(lambda: p.inflight() == 1, "in flight")

@@ -1,0 +1,67 @@
+/* A spec owns what it points to; what it leaks the sanitizers find. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "router/choose.h"
+#include "tests/unit/router/build_spec.h"
+
+static void
+test_empty(void **state)
+{
+	struct spec *spec = spec_new();
+
+	(void)state;
+	assert_non_null(spec);
+	assert_int_equal(spec->nservices, 0);
+	spec_free(spec);
+	spec_free(NULL);
+}
+
+static void
+test_full(void **state)
+{
+	struct spec *spec = spec_new();
+
+	(void)state;
+	build_service(spec, "shop");
+	build_version(spec, "v1", 80, 9100, 3);
+	build_version(spec, "v2", 20, 9200, 0);
+	build_route(spec, "*.example.com", PATH_PREFIX, "/");
+	build_route(spec, NULL, PATH_REGEX, "^/x");
+	build_rule(spec, "X-To", "two", 1);
+	build_service(spec, "empty");
+	spec_free(spec);
+}
+
+/* What has moved out is not freed twice. */
+static void
+test_after_rules_moved(void **state)
+{
+	struct spec *spec = spec_new();
+	struct ruleset *rs;
+
+	(void)state;
+	build_service(spec, "shop");
+	build_rule(spec, "X-To", "two", 0);
+	rs = ruleset_new(spec->services[0].rules, spec->services[0].nrules);
+	assert_non_null(rs);
+	assert_null(spec->services[0].rules[0].match);
+	spec_free(spec);
+	ruleset_drop(rs);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_empty),
+	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_after_rules_moved),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
