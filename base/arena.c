@@ -6,7 +6,14 @@
 
 #include "base/check.h"
 
+/* With ARENA_MALLOC every piece is a block of its own. */
+#ifdef ARENA_MALLOC
+#define ARENA_BLOCK 0u
+#define USE_FIRST   false
+#else
 #define ARENA_BLOCK 4096u
+#define USE_FIRST   true
+#endif
 
 struct arena_block {
 	struct arena_block *older;
@@ -30,9 +37,6 @@ arena_grow(struct arena *a, size_t size)
 	struct arena_block *b;
 	size_t want = size > ARENA_BLOCK ? size : ARENA_BLOCK;
 
-#ifdef ARENA_MALLOC
-	want = size;
-#endif
 	b = malloc(sizeof *b + want);
 	if (b == NULL)
 		return false;
@@ -53,7 +57,8 @@ arena_alloc(struct arena *a, size_t size)
 		a->overflow = true;
 	if (a->overflow)
 		return NULL;
-	size = (size + align - 1) & ~(align - 1);
+	/* nothing is a piece, too: NULL means overflow */
+	size = size > 0 ? (size + align - 1) & ~(align - 1) : align;
 	if ((size_t)(a->end - a->next) < size && !arena_grow(a, size)) {
 		a->overflow = true;
 		return NULL;
@@ -87,10 +92,9 @@ arena_reset(struct arena *a)
 		free(b);
 	}
 	a->next = a->first;
-	a->end = a->first + a->first_size;
-#ifdef ARENA_MALLOC
-	a->end = a->next;
-#endif
+	a->end = a->first;
+	if (USE_FIRST && a->first_size > 0)
+		a->end += a->first_size;
 	a->used = 0;
 	a->overflow = false;
 }

@@ -36,7 +36,7 @@ blank_controls(char *p, const char *end)
 			*p = ' ';
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 log_line(enum log_level level, const char *fmt, va_list args)
 {
 	int saved = errno;

@@ -298,6 +298,16 @@ ch1_refuse(struct client_h1 *c, enum err e)
 	reply_send(&c->base, e, false);
 }
 
+/* The request is here; nothing more is read until it is answered. */
+static void
+ch1_wait(struct client_h1 *c)
+{
+	c->state = CH1_WAIT;
+	conn_settle(c->conn);
+	conn_pause(c->conn);
+	conn_no_deadline(c->conn);
+}
+
 static void
 begin_request(struct client_h1 *c, const struct h1_head *h)
 {
@@ -314,9 +324,7 @@ begin_request(struct client_h1 *c, const struct h1_head *h)
 		return;
 	}
 	if (h->body == H1_BODY_NONE) {
-		c->state = CH1_WAIT;
-		conn_pause(c->conn);
-		conn_no_deadline(c->conn);
+		ch1_wait(c);
 	} else {
 		c->state = CH1_BODY;
 		set_timeout(c, (uint64_t)settings_of(c)->timeouts.body * 1000u);
@@ -361,9 +369,7 @@ take_head(struct client_h1 *c, struct span in)
 static void
 request_read(struct client_h1 *c)
 {
-	c->state = CH1_WAIT;
-	conn_pause(c->conn);
-	conn_no_deadline(c->conn);
+	ch1_wait(c);
 	txn_request_end(c->txn);
 }
 

@@ -31,7 +31,8 @@ struct conn {
 	int error;
 	bool connecting : 1;
 	bool readable : 1;
-	bool ended : 1; /* the kernel has seen the peer's end of stream */
+	bool was_short : 1; /* the last read got less than it asked for */
+	bool ended : 1;	    /* the kernel has seen the peer's end of stream */
 	bool paused : 1;
 	bool failed : 1;
 	bool shut_when_drained : 1;
@@ -102,25 +103,32 @@ backlog_send(struct conn *c)
 	c->handle(c->owner, CONN_DRAINED);
 }
 
-/* A reset that arrives while nobody reads must be noticed all the same. */
-static void
-notice_reset(struct conn *c)
-{
-	char byte;
-
-	if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-	    errno != EAGAIN && errno != EINTR)
-		conn_fail(c, errno);
-}
-
-static void
-finish_connect(struct conn *c)
+static int
+socket_error(const struct conn *c)
 {
 	int error = 0;
 	socklen_t len = sizeof error;
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	return error;
+}
+
+/* A reset that arrives while nobody reads must be noticed all the same. */
+static void
+notice_reset(struct conn *c)
+{
+	int error = socket_error(c);
+
+	if (error != 0)
+		conn_fail(c, error);
+}
+
+static void
+finish_connect(struct conn *c)
+{
+	int error = socket_error(c);
+
 	c->connecting = false;
 	if (error != 0)
 		conn_fail(c, error);
@@ -152,7 +160,7 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 	if (c->fd >= 0 && !c->failed && (c->readable || (what & KICK))) {
 		if (!c->paused)
 			c->handle(c->owner, CONN_READABLE);
-		else if (c->ended)
+		else
 			notice_reset(c);
 	}
 	conn_flush(l);
@@ -286,10 +294,16 @@ conn_read(struct conn *c, char *buf, size_t size)
 		c->error = errno;
 		return -2;
 	}
-	/* a short read has drained the socket: no second one for EAGAIN */
-	if ((size_t)n < size && !c->ended)
-		c->readable = false;
+	c->was_short = (size_t)n < size && !c->ended;
 	return n;
+}
+
+void
+conn_settle(struct conn *c)
+{
+	if (c->was_short)
+		c->readable = false;
+	c->was_short = false;
 }
 
 void

@@ -63,6 +63,14 @@ bool conn_maybe_more(const struct conn *c);
  */
 int64_t conn_read(struct conn *c, char *buf, size_t size);
 
+/*
+ * The message ended with the last read. If that was a short one it has
+ * drained the socket, and no second read is spent on EAGAIN. In the middle of
+ * a message only a second read tells: libevent does not say whether an error
+ * came with the bytes.
+ */
+void conn_settle(struct conn *c);
+
 /* CONN_READABLE later in this turn, even if nothing is to be read. */
 void conn_kick(struct conn *c);
 

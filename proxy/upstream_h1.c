@@ -217,6 +217,7 @@ static void
 uh1_done(struct upstream_h1 *u)
 {
 	u->state = UH1_DONE;
+	conn_settle(u->conn);
 	u->base.events->end(u->base.txn);
 }
 

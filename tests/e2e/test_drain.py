@@ -1,5 +1,6 @@
 """SIGTERM: nothing that was begun is cut, and then it is over."""
 import asyncio
+import os
 import signal
 import socket
 import time
@@ -60,6 +61,21 @@ def test_slow_request_is_finished_and_the_rest_closes(shop, pod):
     assert p.wait() == 0
 
 
+def test_connections_in_the_queue_were_promised_an_answer(shop, app):
+    """The kernel has accepted them, and they have asked, before the signal:
+    stopping the process makes sure of that order."""
+    p = shop({"v1": [app("1").port]}, workers=2)
+    p.signal(signal.SIGSTOP)
+    clients = [Client(p.port) for _ in range(40)]
+    for c in clients:
+        c.send(request())
+    p.signal(signal.SIGTERM)
+    p.signal(signal.SIGCONT)
+    assert [c.response().status for c in clients] == [200] * 40
+    assert all(c.closed() for c in clients)
+    assert p.wait() == 0
+
+
 def test_upload_in_flight_is_finished(shop, pod):
     p = shop({"v1": [pod().port]}, workers=1)
     with Client(p.port) as c:
@@ -102,7 +118,6 @@ def test_readyz_says_no_while_draining(shop, pod):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_proxy_ends_at_once_and_leaves_nothing(shop, app, number):
-    import os
     p = shop({"v1": [app("1").port]})
     assert os.path.exists(p.socket)
     p.signal(number)

@@ -1,11 +1,12 @@
 """SIGHUP and POST /api/v1/reload: the new file, or nothing at all."""
 import copy
+import os
 import signal
 import socket
 
 import pytest
 
-from client import Client, Load, get
+from client import Client, Load, get, request
 from harness import service, wait_for
 from pods import app_answer
 
@@ -49,6 +50,23 @@ def test_listeners_come_and_go(shop, app, ports, by):
     reload(p, both, by)
     wait_for(lambda: accepts(p.port), "it accepts again")
     assert get(p.port).status == 200
+
+
+def test_a_listener_that_goes_answers_its_queue(shop, app, ports):
+    """Connections that the kernel had accepted before the reload."""
+    p = shop({"v1": [app("1").port]})
+    config = copy.deepcopy(p.config)
+    config["listen"] = [{"address": f"127.0.0.1:{ports.reserve()}"}]
+    p.write(config)
+    p.signal(signal.SIGSTOP)
+    clients = [Client(p.port) for _ in range(40)]
+    for c in clients:
+        c.send(request())
+    p.signal(signal.SIGHUP)
+    p.signal(signal.SIGCONT)
+    assert [c.response().status for c in clients] == [200] * 40
+    wait_for(lambda: not accepts(p.port), "the listener is gone")
+    assert [c.ask().status for c in clients] == [200] * 40
 
 
 @pytest.mark.parametrize("by", ["api", "hup"])
@@ -172,7 +190,6 @@ def test_a_listener_that_cannot_be_had_changes_nothing(shop, app, ports):
 
 
 def test_a_file_that_is_gone_changes_nothing(shop, app):
-    import os
     p = shop({"v1": [app("1").port]})
     os.unlink(p.path)
     code, answer = p.api("POST", "/api/v1/reload")

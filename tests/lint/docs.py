@@ -40,10 +40,10 @@ def check_architecture_paths_exist():
 
 
 def subcommands():
-    """As the binary itself lists them: two spaces, `shunt`, the name."""
+    """As the binary itself lists them: indented, the name first."""
     done = subprocess.run([SHUNT, "help"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)
-    return re.findall(r"^\s+(?:shunt )?([a-z]+)\b", done.stdout, re.M)
+    return re.findall(r"^ +(?:shunt )?([a-z]+)\b", done.stdout, re.M)
 
 
 def check_readme_names_every_subcommand():

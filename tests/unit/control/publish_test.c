@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,7 @@ on_done(void *arg, const char *error)
 	struct fixture *f = arg;
 
 	f->told++;
-	strncpy(f->error, error != NULL ? error : "", sizeof(f->error) - 1);
+	snprintf(f->error, sizeof f->error, "%s", error != NULL ? error : "");
 }
 
 /* The plan that is then in force. */
