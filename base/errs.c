@@ -7,10 +7,10 @@ static const struct {
 	int status;
 	bool retry;
 	enum reason reason;
-	const char *words;
+	const char *words, *line;
 } rows[] = {
 #define X(name, status, retry, reason, words) \
-	[ERR_##name] = {status, retry, reason, words},
+	[ERR_##name] = {status, retry, reason, words, #status " " words "\n"},
     ERRORS(X)
 #undef X
 };
@@ -52,6 +52,13 @@ err_words(enum err e)
 {
 	CHECK(e < ERR_COUNT);
 	return rows[e].words;
+}
+
+const char *
+err_line(enum err e)
+{
+	CHECK(e < ERR_COUNT);
+	return rows[e].line;
 }
 
 const char *

@@ -59,8 +59,10 @@ int err_status(enum err e);
 /* Whether the same request may be tried on another pod. */
 bool err_may_retry(enum err e);
 enum reason err_reason(enum err e);
-/* For logs and for the body of the reply. */
+/* For logs. */
 const char *err_words(enum err e);
+/* Status and words, a newline behind them: the body of our own answer. */
+const char *err_line(enum err e);
 /* The metric label; "" for REASON_NONE. */
 const char *reason_name(enum reason r);
 

@@ -11,21 +11,20 @@
 void
 reply_send(struct client *c, enum err e, bool head_method)
 {
-	char body[128], length[16];
+	struct span body = span_of(err_line(e)); /* static: stays in place */
+	char length[24];
 	struct field fields[3];
 	struct h1_head h;
-	int n;
 
 	CHECK(err_status(e) != 0);
-	n = snprintf(body, sizeof body, "%d %s\n", err_status(e), err_words(e));
-	snprintf(length, sizeof length, "%d", n);
+	snprintf(length, sizeof length, "%zu", body.n);
 	h1_head_init(&h, fields, 3);
 	h.status = err_status(e);
 	h.reason = span_of(http_phrase(h.status));
 	h.minor = 1;
 	h.keep_alive = true;
 	h.body = head_method ? H1_BODY_NONE : H1_BODY_LENGTH;
-	h.length = (uint64_t)n;
+	h.length = body.n;
 	fields[h.nfields++] = (struct field){
 	    SPAN("Content-Type"), SPAN("text/plain"), FIELD_OTHER};
 	fields[h.nfields++] = (struct field){
@@ -35,6 +34,6 @@ reply_send(struct client *c, enum err e, bool head_method)
 		    (struct field){SPAN("Retry-After"), SPAN("1"), FIELD_OTHER};
 	c->ops->send_head(c, &h);
 	if (!head_method)
-		c->ops->send_data(c, (struct span){body, (size_t)n});
+		c->ops->send_data(c, body);
 	c->ops->send_end(c);
 }

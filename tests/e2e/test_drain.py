@@ -66,12 +66,12 @@ def test_connections_in_the_queue_were_promised_an_answer(shop, app):
     stopping the process makes sure of that order."""
     p = shop({"v1": [app("1").port]}, workers=2)
     p.signal(signal.SIGSTOP)
-    clients = [Client(p.port) for _ in range(40)]
+    clients = [Client(p.port) for _ in range(300)]
     for c in clients:
         c.send(request())
     p.signal(signal.SIGTERM)
     p.signal(signal.SIGCONT)
-    assert [c.response().status for c in clients] == [200] * 40
+    assert [c.response().status for c in clients] == [200] * 300
     assert all(c.closed() for c in clients)
     assert p.wait() == 0
 

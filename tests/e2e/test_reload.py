@@ -59,14 +59,14 @@ def test_a_listener_that_goes_answers_its_queue(shop, app, ports):
     config["listen"] = [{"address": f"127.0.0.1:{ports.reserve()}"}]
     p.write(config)
     p.signal(signal.SIGSTOP)
-    clients = [Client(p.port) for _ in range(40)]
+    clients = [Client(p.port) for _ in range(300)]
     for c in clients:
         c.send(request())
     p.signal(signal.SIGHUP)
     p.signal(signal.SIGCONT)
-    assert [c.response().status for c in clients] == [200] * 40
+    assert [c.response().status for c in clients] == [200] * 300
     wait_for(lambda: not accepts(p.port), "the listener is gone")
-    assert [c.ask().status for c in clients] == [200] * 40
+    assert [c.ask().status for c in clients] == [200] * 300
 
 
 @pytest.mark.parametrize("by", ["api", "hup"])
