@@ -39,7 +39,9 @@ SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
-	conf/% proxy/h1_parse.o proxy/h1_chunks.o proxy/http.o proxy/wheel.o \
+	conf/% proxy/access_entry.o proxy/access_format.o proxy/ring.o \
+	proxy/h1_% proxy/inbuf.o proxy/http.o proxy/wheel.o \
+	proxy/proxy_header.o proxy/client_table.o \
 	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)

@@ -211,6 +211,13 @@ write_connections(struct scrape *m, const char *name)
 }
 
 static void
+write_log_dropped(struct scrape *m, const char *name)
+{
+	evbuffer_add_printf(
+	    m->out, "%s %" PRIu64 "\n", name, control_log_dropped(m->control));
+}
+
+static void
 write_build(struct scrape *m, const char *name)
 {
 	evbuffer_add_printf(
@@ -244,6 +251,8 @@ static const struct family {
 	write_pods_inflight},
     {"shunt_connections", "gauge", "Open client connections.",
 	write_connections},
+    {"shunt_access_log_dropped_total", "counter",
+	"Requests that the access log lacks.", write_log_dropped},
     {"shunt_build_info", "gauge", "Always 1; the version of shunt.",
 	write_build},
 };

@@ -25,11 +25,13 @@ enum reason {
 /*    name               status retry  reason               words */
 #define ERRORS(X)                                                            \
 	X(NONE,               0, false, REASON_NONE,         "ok")                                    \
+	X(LAST_HOP,         200, false, REASON_NONE,         "Max-Forwards ends here")                \
 	X(BAD_REQUEST,      400, false, REASON_NONE,         "malformed request")                     \
 	X(NO_ROUTE,         404, false, REASON_NONE,         "no service for this host and path")     \
 	X(HEADER_TIMEOUT,   408, false, REASON_NONE,         "request head took too long")            \
 	X(BODY_TIMEOUT,     408, false, REASON_CLIENT_ABORT, "request body took too long")            \
 	X(BODY_TOO_LARGE,   413, false, REASON_NONE,         "request body exceeds the limit")        \
+	X(URI_TOO_LONG,     414, false, REASON_NONE,         "request target exceeds the limit")      \
 	X(EXPECTATION,      417, false, REASON_NONE,         "expectation is not supported")          \
 	X(HEAD_TOO_LARGE,   431, false, REASON_NONE,         "request head exceeds the limit")        \
 	X(INTERNAL,         500, false, REASON_NONE,         "out of memory")                         \
@@ -39,6 +41,7 @@ enum reason {
 	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
+	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \
 	X(CONNECT_TIMEOUT,  504, true,  REASON_CONNECT,      "pod did not accept in time")            \
 	X(RESPONSE_TIMEOUT, 504, false, REASON_TIMEOUT,      "pod did not answer in time")            \
 	X(VERSION,          505, false, REASON_NONE,         "HTTP version is not supported")         \

@@ -117,7 +117,7 @@ check_listeners(
 	const struct node *m = s->nlisteners > 0 ? listen->first : NULL;
 
 	for (size_t i = 0; i < s->nlisteners; i++, m = m->next) {
-		const struct address *a = &s->listeners[i];
+		const struct address *a = &s->listeners[i].address;
 		const struct node *written = node_get(m, "address");
 
 		if (a->len == 0)

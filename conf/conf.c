@@ -65,7 +65,15 @@ const struct option conf_options[] = {
 	.sub = forward_options,
 	SETTING(forward),
     },
-    {.key = "access_log"},
+    {
+	.key = "access_log",
+	.read = option_read_map,
+	.absent = "no access log",
+	.help = "Where each request leaves a line.",
+	.shape = OPTION_MAP,
+	.sub = log_options,
+	SETTING(access_log),
+    },
     {
 	.key = "services",
 	.read = read_services,
@@ -230,6 +238,7 @@ conf_free(struct conf *c)
 		return;
 	spec_free(c->spec);
 	free(c->settings.listeners);
+	free(c->settings.access_log.path);
 	free(c->settings.admin_socket);
 	free(c->settings.forward.trusted);
 	free(c);

@@ -14,10 +14,17 @@
 	OPTION_FIELD(struct health_rules, field)
 
 static option_reader read_versions, read_pods, read_balance, read_health,
-    read_health_path, read_good_status, read_error_status, read_retry_on;
+    read_health_path, read_good_status, read_error_status, read_retry_on,
+    read_budget;
 
 static const char *const empty_words[] = {"503", "stable", NULL};
 static const char *const initial_words[] = {"starting", "up", NULL};
+static const char *const retry_version_words[] = {
+    [RETRY_SAME] = "same",
+    [RETRY_STABLE] = "stable",
+    [RETRY_ANY] = "any",
+    NULL,
+};
 
 static const struct option version_options[] = {
     {
@@ -146,12 +153,31 @@ static const struct option retry_options[] = {
     },
     {
 	.key = "version",
-	.read = option_read_only,
-	.type = "same",
+	.read = option_read_word,
+	.words = retry_version_words,
 	.fallback = "same",
-	.help = "Whose pods are tried; only same so far.",
+	.help = "Whose pods are tried: those of the version that failed, of "
+		"the stable version, or of any other version.",
+	OPTION_FIELD(struct retry_spec, version),
     },
-    {.key = "budget"},
+    {
+	.key = "budget",
+	.read = read_budget,
+	.type = "a percentage from 0% to 100% with at most two decimals",
+	.fallback = "20%",
+	.help = "Retries of the service, at most, per hundred requests; 100% "
+		"= no limit.",
+	OPTION_FIELD(struct retry_spec, budget),
+    },
+    {
+	.key = "body_bytes",
+	.read = option_read_value,
+	.kind = OPT_SIZE,
+	.max = 16u << 20,
+	.fallback = "64KiB",
+	.help = "Up to this size a request body is kept to be sent again.",
+	OPTION_FIELD(struct retry_spec, body_bytes),
+    },
     {.key = NULL},
 };
 
@@ -428,6 +454,24 @@ read_retry_on(struct errors *e, const struct option *o,
 		else
 			option_refuse(e, &item, m);
 	}
+}
+
+/* In hundredths of a percent. */
+static void
+read_budget(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	const unsigned unit = OPT_DECIMALS / 100;
+	const char *text = option_text(e, o, value);
+	uint64_t n;
+
+	if (text == NULL)
+		return;
+	if (!opt_parse(OPT_PERCENT, span_of(text), &n) || n > OPT_PERCENT_MAX ||
+	    n % unit != 0)
+		option_refuse(e, o, value);
+	else
+		*(unsigned *)field = (unsigned)(n / unit);
 }
 
 /* A service without routes takes every request. */

@@ -19,12 +19,18 @@
 	OPTION_FIELD(struct limits, field)
 /* clang-format on */
 
-static option_reader read_socket_path, read_trusted;
+static option_reader read_socket_path, read_trusted, read_log_path;
 
 static const char *const x_forwarded_words[] = {
     [X_FORWARDED_APPEND] = "append",
     [X_FORWARDED_REPLACE] = "replace",
     [X_FORWARDED_OFF] = "off",
+    NULL,
+};
+
+static const char *const log_format_words[] = {
+    [LOG_FORMAT_JSON] = "json",
+    [LOG_FORMAT_COMBINED] = "combined",
     NULL,
 };
 
@@ -35,6 +41,17 @@ const struct option listener_options[] = {
 	.type = "an address such as 127.0.0.1:8080 or [::1]:8080",
 	.help = "Numeric IP address and port on which clients connect.",
 	.required = true,
+	OPTION_FIELD(struct listen_settings, address),
+    },
+    {
+	.key = "proxy_protocol",
+	.read = option_read_value,
+	.kind = OPT_BOOL,
+	.max = 1,
+	.fallback = "false",
+	.help = "Whether each connection begins with a header of the PROXY "
+		"protocol, version 1 or 2, and is closed without one.",
+	OPTION_FIELD(struct listen_settings, proxy_protocol),
     },
     {.key = "tls"},
     {.key = NULL},
@@ -56,6 +73,27 @@ const struct option admin_options[] = {
 	.absent = "no TCP address",
 	.help = "Numeric IP address and port of the same API and of /metrics.",
 	OPTION_FIELD(struct settings, admin),
+    },
+    {.key = NULL},
+};
+
+const struct option log_options[] = {
+    {
+	.key = "path",
+	.read = read_log_path,
+	.type = "a path, or \"-\" for the standard output",
+	.help = "File that gets a line for each request; - is the standard "
+		"output.",
+	.required = true,
+	OPTION_FIELD(struct access_log_settings, path),
+    },
+    {
+	.key = "format",
+	.read = option_read_word,
+	.words = log_format_words,
+	.fallback = "json",
+	.help = "How a line is written.",
+	OPTION_FIELD(struct access_log_settings, format),
     },
     {.key = NULL},
 };
@@ -112,6 +150,25 @@ const struct option limit_options[] = {
 	LIMIT(connections, OPT_COUNT, 1, 1000000),
 	.fallback = "10000",
 	.help = "Connections from clients at one time, over all workers.",
+    },
+    {
+	.key = "connections_per_client",
+	LIMIT(connections_per_client, OPT_COUNT, 0, 1000000),
+	.fallback = "0",
+	.help = "Of these from one address, an IPv6 /64 being one; 0 = any.",
+    },
+    {
+	.key = "requests_per_connection",
+	LIMIT(requests_per_connection, OPT_COUNT, 0, 1000000),
+	.fallback = "0",
+	.help = "Requests of a client connection before it is closed; 0 = any.",
+    },
+    {
+	.key = "uri_bytes",
+	LIMIT(uri_bytes, OPT_SIZE, 256, 64u << 10),
+	.fallback = "8KiB",
+	.help = "Size of the target of a request, as written in its first "
+		"line.",
     },
     {
 	.key = "header_bytes",
@@ -210,8 +267,12 @@ read_listeners(struct errors *e, const struct option *o,
 	s->listeners = read_alloc(e, value, sizeof *s->listeners);
 	if (s->listeners == NULL)
 		return;
-	for (m = value->first; m != NULL; m = m->next)
-		option_walk(e, o->sub, m, &s->listeners[s->nlisteners++]);
+	for (m = value->first; m != NULL; m = m->next) {
+		struct listen_settings *l = &s->listeners[s->nlisteners++];
+
+		option_defaults(e, o->sub, l);
+		option_walk(e, o->sub, m, l);
+	}
 }
 
 void
@@ -245,6 +306,21 @@ read_socket_path(struct errors *e, const struct option *o,
 		errors_add(e, value->at,
 		    "expected a path of 1 to %zu bytes, found %zu", most,
 		    strlen(text));
+	else
+		*path = read_copy(e, text);
+}
+
+static void
+read_log_path(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	char **path = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	if (text[0] == '\0')
+		option_refuse(e, o, value);
 	else
 		*path = read_copy(e, text);
 }

@@ -23,10 +23,14 @@ struct timeouts {
 };
 
 struct limits {
-	uint32_t connections;  /* from clients, over all workers */
-	uint32_t header_bytes; /* of a request or response head */
-	uint32_t header_count; /* fields in a head */
-	uint64_t body_bytes;   /* of a request body; 0 = any */
+	uint32_t connections; /* from clients, over all workers */
+	/* of these from one address, an IPv6 /64 being one; 0 = any */
+	uint32_t connections_per_client;
+	uint32_t requests_per_connection; /* of a client; 0 = any */
+	uint32_t uri_bytes;		  /* of a request target */
+	uint32_t header_bytes;		  /* of a request or response head */
+	uint32_t header_count;		  /* fields in a head */
+	uint64_t body_bytes;		  /* of a request body; 0 = any */
 };
 
 enum x_forwarded {
@@ -49,9 +53,25 @@ struct forward {
 	size_t ntrusted;
 };
 
+enum log_format {
+	LOG_FORMAT_JSON,
+	LOG_FORMAT_COMBINED, /* Apache's, our fields behind it */
+};
+
+struct access_log_settings {
+	char *path; /* NULL = no access log, "-" = stdout */
+	enum log_format format;
+};
+
+struct listen_settings {
+	struct address address;
+	bool proxy_protocol; /* each connection begins with a PROXY header */
+};
+
 struct settings {
-	struct address *listeners;
+	struct listen_settings *listeners;
 	size_t nlisteners;
+	struct access_log_settings access_log;
 	char *admin_socket;   /* NULL = none */
 	struct address admin; /* len == 0: none */
 	unsigned workers;     /* 0 = one per CPU */

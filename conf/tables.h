@@ -12,7 +12,8 @@
 struct conf;
 
 extern const struct option conf_options[];
-extern const struct option listener_options[]; /* struct address */
+extern const struct option listener_options[]; /* struct listen_settings */
+extern const struct option log_options[];      /* struct access_log_settings */
 extern const struct option admin_options[];    /* struct settings */
 extern const struct option timeout_options[];  /* struct timeouts */
 extern const struct option limit_options[];    /* struct limits */

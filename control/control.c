@@ -25,6 +25,8 @@
 #include "control/reload.h"
 #include "control/weights.h"
 #include "control/window.h"
+#include "proxy/access_log.h"
+#include "proxy/client_table.h"
 #include "proxy/mailbox.h"
 #include "proxy/worker.h"
 
@@ -41,6 +43,7 @@ enum {
 	SIGNAL_HUP,
 	SIGNAL_TERM,
 	SIGNAL_INT,
+	SIGNAL_USR1,
 	SIGNAL_COUNT
 };
 
@@ -57,9 +60,11 @@ struct control {
 	unsigned started;	/* threads that run */
 	struct publish *publish;
 	struct listeners *listeners;
+	struct client_table *client_table; /* the workers' */
 	struct probes *probes;
 	struct windows *windows;
 	struct reload *reload;
+	struct access_log *log;
 	struct event tick, deadline;
 	struct event *signals[SIGNAL_COUNT];
 };
@@ -168,6 +173,8 @@ control_on_signal(evutil_socket_t sig, short what, void *arg)
 	if (sig == SIGHUP) {
 		log_info("SIGHUP: reloading %s", c->config_path);
 		control_reload(c, NULL, NULL);
+	} else if (sig == SIGUSR1) {
+		access_log_reopen(c->log);
 	} else if (c->state == CONTROL_RUNNING) {
 		control_drain(c, name);
 	} else if (c->state == CONTROL_DRAINING) {
@@ -264,7 +271,8 @@ control_open(struct control *c)
 {
 	static const int numbers[] = {[SIGNAL_HUP] = SIGHUP,
 	    [SIGNAL_TERM] = SIGTERM,
-	    [SIGNAL_INT] = SIGINT};
+	    [SIGNAL_INT] = SIGINT,
+	    [SIGNAL_USR1] = SIGUSR1};
 	struct timeval second = {1, 0};
 
 	evtimer_assign(&c->deadline, c->base, control_on_deadline, c);
@@ -278,6 +286,23 @@ control_open(struct control *c)
 		if (c->signals[i] == NULL || event_add(c->signals[i], NULL) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* The access log, in force at once. */
+static int
+control_open_log(struct control *c, const struct settings *settings, char *why,
+    size_t why_size)
+{
+	c->log = access_log_new(c->nworkers);
+	if (c->log == NULL) {
+		snprintf(why, why_size, "access_log: %s", strerror(errno));
+		return -1;
+	}
+	if (access_log_prepare(c->log, &settings->access_log, why, why_size) <
+	    0)
+		return -1;
+	access_log_commit(c->log);
 	return 0;
 }
 
@@ -301,8 +326,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		return -1;
 	}
 	for (unsigned i = 0; i < c->nworkers; i++) {
-		c->workers[i] =
-		    worker_new(i, c->mailbox, plan, &conf->settings);
+		c->workers[i] = worker_new(i, c->mailbox, plan, &conf->settings,
+		    access_log_ring(c->log, i), c->client_table);
 		if (c->workers[i] == NULL) {
 			snprintf(
 			    why, why_size, "worker %u: %s", i, strerror(errno));
@@ -318,7 +343,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .workers = c->boxes,
 	    .publish = c->publish,
 	    .listeners = c->listeners,
-	    .probes = c->probes});
+	    .probes = c->probes,
+	    .log = c->log});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
@@ -351,10 +377,11 @@ control_alloc(const char *config_path, unsigned workers)
 	c->boxes = calloc(c->nworkers, sizeof(struct mailbox *));
 	c->drained = calloc(c->nworkers, sizeof(*c->drained));
 	c->listeners = listeners_new(c->nworkers);
+	c->client_table = client_table_new();
 	c->base = event_base_new();
 	if (c->base == NULL || c->config_path == NULL || c->workers == NULL ||
 	    c->boxes == NULL || c->drained == NULL || c->listeners == NULL ||
-	    control_open(c) < 0) {
+	    c->client_table == NULL || control_open(c) < 0) {
 		control_free(c);
 		return NULL;
 	}
@@ -375,7 +402,8 @@ control_new(
 		conf_free(conf);
 		return NULL;
 	}
-	if (listeners_prepare(
+	if (control_open_log(c, &conf->settings, why, why_size) < 0 ||
+	    listeners_prepare(
 		c->listeners, &conf->settings, true, why, why_size) < 0) {
 		conf_free(conf);
 		goto fail;
@@ -404,7 +432,9 @@ control_free(struct control *c)
 	probes_free(c->probes);
 	windows_free(c->windows);
 	publish_free(c->publish);
+	access_log_free(c->log);
 	listeners_free(c->listeners);
+	client_table_free(c->client_table);
 	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
 		if (c->signals[i] != NULL)
 			event_free(c->signals[i]);
@@ -473,6 +503,13 @@ control_ready(const struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return c->state == CONTROL_RUNNING;
+}
+
+uint64_t
+control_log_dropped(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return access_log_dropped(c->log);
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "router/plan.h"
 
@@ -30,7 +31,8 @@ struct event_base *control_base(struct control *c);
 /*
  * Runs until stopped. SIGHUP reloads; SIGTERM and SIGINT drain: listeners
  * close, requests in flight finish, at most timeouts.drain long; a second
- * one stops at once. 0, or -1 when the loop failed.
+ * one stops at once. SIGUSR1 reopens the access log. 0, or -1 when the loop
+ * failed.
  */
 int control_run(struct control *c);
 
@@ -43,6 +45,9 @@ unsigned control_workers(const struct control *c);
 
 /* Listeners are bound, workers run and it is not draining. */
 bool control_ready(const struct control *c);
+
+/* Entries that never reached the access log. */
+uint64_t control_log_dropped(const struct control *c);
 
 /* For shunt_connections{listener}: false after the last. */
 bool control_listener(const struct control *c, size_t i, const char **address,

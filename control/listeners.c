@@ -59,18 +59,19 @@ listeners_new(unsigned nworkers)
 }
 
 static struct slot *
-slot_new(struct listeners *l, const struct address *a)
+slot_new(struct listeners *l, const struct listen_settings *settings)
 {
 	struct slot *s;
 
 	s = calloc(1, sizeof(*s) + l->nworkers * sizeof(s->fds[0]));
 	if (s == NULL)
 		return NULL;
-	s->listener = listener_new(a);
+	s->listener = listener_new(&settings->address);
 	if (s->listener == NULL) {
 		free(s);
 		return NULL;
 	}
+	s->listener->proxy_protocol = settings->proxy_protocol;
 	for (unsigned i = 0; i < l->nworkers; i++)
 		s->fds[i] = -1;
 	s->state = SLOT_CLOSED;
@@ -111,13 +112,22 @@ listeners_free(struct listeners *l)
 	free(l);
 }
 
+/* The same address with another protocol is another listener. */
+static bool
+slot_is(const struct slot *s, const struct listen_settings *settings)
+{
+	return address_eq(&s->listener->address, &settings->address) &&
+	       s->listener->proxy_protocol == settings->proxy_protocol;
+}
+
 static struct slot *
-listeners_find(const struct listeners *l, const struct address *a)
+listeners_find(
+    const struct listeners *l, const struct listen_settings *settings)
 {
 	struct slot *s;
 
 	TAILQ_FOREACH (s, &l->slots, link)
-		if (address_eq(&s->listener->address, a))
+		if (slot_is(s, settings))
 			return s;
 	return NULL;
 }
@@ -162,16 +172,16 @@ slot_open(struct listeners *l, struct slot *s)
 }
 
 static int
-listeners_open(struct listeners *l, const struct address *a)
+listeners_open(struct listeners *l, const struct listen_settings *settings)
 {
-	struct slot *s = listeners_find(l, a);
+	struct slot *s = listeners_find(l, settings);
 
 	if (s != NULL && (s->state == SLOT_OPEN || s->state == SLOT_PREPARED))
 		return 0;
 	/* Reloads wait for the answers of the one before. */
 	CHECK(s == NULL || s->state == SLOT_CLOSED);
 	if (s == NULL)
-		s = slot_new(l, a);
+		s = slot_new(l, settings);
 	return s == NULL ? ENOMEM : slot_open(l, s);
 }
 
@@ -179,21 +189,21 @@ int
 listeners_prepare(struct listeners *l, const struct settings *settings,
     bool alone, char *why, size_t why_size)
 {
-	const struct address *a = settings->listeners;
+	const struct address *a = NULL;
 	int error = 0;
 
 	CHECK_OBJ(l, LISTENERS_MAGIC);
 	/* All of them first: "0.0.0.0:80" and "127.0.0.1:80" are fine
 	 * together, but would not be alone. */
 	for (size_t i = 0; alone && i < settings->nlisteners; i++) {
-		a = &settings->listeners[i];
+		a = &settings->listeners[i].address;
 		error = address_taken(a);
 		if (error != 0)
 			goto fail;
 	}
 	for (size_t i = 0; i < settings->nlisteners; i++) {
-		a = &settings->listeners[i];
-		error = listeners_open(l, a);
+		a = &settings->listeners[i].address;
+		error = listeners_open(l, &settings->listeners[i]);
 		if (error != 0)
 			goto fail;
 	}
@@ -223,10 +233,10 @@ listeners_cancel(struct listeners *l)
 }
 
 static bool
-settings_listen(const struct settings *settings, const struct address *a)
+settings_listen(const struct settings *settings, const struct slot *s)
 {
 	for (size_t i = 0; i < settings->nlisteners; i++)
-		if (address_eq(&settings->listeners[i], a))
+		if (slot_is(s, &settings->listeners[i]))
 			return true;
 	return false;
 }
@@ -243,7 +253,8 @@ slot_hand_out(
 		s->fds[i] = -1;
 	}
 	s->state = SLOT_OPEN;
-	log_info("listening on %s", s->listener->address.text);
+	log_info("listening on %s%s", s->listener->address.text,
+	    s->listener->proxy_protocol ? ", PROXY protocol" : "");
 }
 
 static void
@@ -271,8 +282,7 @@ listeners_commit(struct listeners *l, const struct settings *settings,
 	TAILQ_FOREACH (s, &l->slots, link) {
 		if (s->state == SLOT_PREPARED)
 			slot_hand_out(l, s, workers);
-		else if (s->state == SLOT_OPEN &&
-			 !settings_listen(settings, &s->listener->address))
+		else if (s->state == SLOT_OPEN && !settings_listen(settings, s))
 			slot_shut(l, s, workers);
 	}
 }
@@ -315,6 +325,30 @@ listeners_reap(struct listeners *l)
 			slot_free(l, s);
 }
 
+/* The sum of its slots: an open one, and closed ones of another protocol. */
+static unsigned
+address_connections(const struct listeners *l, const struct address *a)
+{
+	const struct slot *s;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (s, &l->slots, link)
+		if (address_eq(&s->listener->address, a))
+			n += atomic_load(&s->listener->connections);
+	return n;
+}
+
+static bool
+slot_is_first(const struct listeners *l, const struct slot *slot)
+{
+	const struct slot *s;
+
+	TAILQ_FOREACH (s, &l->slots, link)
+		if (address_eq(&s->listener->address, &slot->listener->address))
+			break;
+	return s == slot;
+}
+
 bool
 listeners_get(const struct listeners *l, size_t i, const char **address,
     unsigned *connections)
@@ -323,10 +357,10 @@ listeners_get(const struct listeners *l, size_t i, const char **address,
 
 	CHECK_OBJ(l, LISTENERS_MAGIC);
 	TAILQ_FOREACH (s, &l->slots, link) {
-		if (i-- > 0)
+		if (!slot_is_first(l, s) || i-- > 0)
 			continue;
 		*address = s->listener->address.text;
-		*connections = atomic_load(&s->listener->connections);
+		*connections = address_connections(l, &s->listener->address);
 		return true;
 	}
 	return false;

@@ -43,7 +43,10 @@ bool listeners_closing(const struct listeners *l);
 /* Frees those that are closed and have no connection left. */
 void listeners_reap(struct listeners *l);
 
-/* Open ones, and closed ones with connections; false after the last. */
+/*
+ * Addresses of open ones, and of closed ones with connections; false after
+ * the last.
+ */
 bool listeners_get(const struct listeners *l, size_t i, const char **address,
     unsigned *connections);
 

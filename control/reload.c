@@ -18,6 +18,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/weights.h"
+#include "proxy/access_log.h"
 
 #define RELOAD_MAGIC 0x3e100001u
 
@@ -72,12 +73,20 @@ askers_tell(struct askers *list, const char *error)
 	}
 }
 
+/* What was opened for a plan that will not come. */
+static void
+reload_cancel(struct reload *r)
+{
+	listeners_cancel(r->parts.listeners);
+	access_log_cancel(r->parts.log);
+}
+
 void
 reload_stop(struct reload *r)
 {
 	CHECK_OBJ(r, RELOAD_MAGIC);
 	if (r->state == RELOAD_PUBLISHING)
-		listeners_cancel(r->parts.listeners);
+		reload_cancel(r);
 	r->state = RELOAD_STOPPED;
 	askers_tell(&r->served, "shutting down");
 	askers_tell(&r->waiting, "shutting down");
@@ -236,11 +245,12 @@ reload_on_published(void *arg, const char *error)
 		return;
 	if (error != NULL) {
 		log_error("reload %s: %s", r->parts.path, error);
-		listeners_cancel(r->parts.listeners);
+		reload_cancel(r);
 		reload_end(r, error);
 		return;
 	}
 	settings = &publish_conf(r->parts.publish)->settings;
+	access_log_commit(r->parts.log);
 	listeners_commit(r->parts.listeners, settings, r->parts.workers);
 	r->state = RELOAD_CLOSING;
 	reload_on_listener_closed(r);
@@ -274,11 +284,16 @@ reload_conf(struct reload *r, struct conf *conf)
 	if (listeners_prepare(r->parts.listeners, &conf->settings, false, why,
 		sizeof(why)) < 0)
 		goto fail;
+	if (access_log_prepare(r->parts.log, &conf->settings.access_log, why,
+		sizeof(why)) < 0) {
+		listeners_cancel(r->parts.listeners);
+		goto fail;
+	}
 	reload_weights(r, conf->spec);
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {
-		listeners_cancel(r->parts.listeners);
+		reload_cancel(r);
 		goto fail;
 	}
 	weights_restore(conf->spec, weights);

@@ -7,6 +7,7 @@
 
 #include "control/control.h"
 
+struct access_log;
 struct listeners;
 struct mailbox;
 struct probes;
@@ -21,6 +22,7 @@ struct reload_parts {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct probes *probes;
+	struct access_log *log;
 };
 
 struct reload *reload_new(const struct reload_parts *parts);

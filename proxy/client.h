@@ -22,13 +22,18 @@ struct client_ops {
 	/*
 	 * A response head: 1xx ones any number of times, then a final one.
 	 * The spans may be reused after the call. The codec frames the body
-	 * as the client understands it.
+	 * as the client understands it. After a 101 it is a tunnel: bytes
+	 * pass as they are.
 	 */
 	void (*send_head)(struct client *c, const struct h1_head *head);
 	/* A piece of the body; stays in place until conn_flush(). */
 	void (*send_data)(struct client *c, struct span piece);
-	/* The response is complete; the txn is forgotten. */
-	void (*send_end)(struct client *c);
+	/*
+	 * The response is complete, with trailer fields or NULL; the txn is
+	 * forgotten. In a tunnel: the pod has ended its direction; the txn is
+	 * forgotten if the client had ended its own.
+	 */
+	void (*send_end)(struct client *c, const struct h1_head *trailers);
 	/* Stop and go on reading the request body. */
 	void (*pause)(struct client *c);
 	void (*resume)(struct client *c);

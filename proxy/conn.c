@@ -35,7 +35,8 @@ struct conn {
 	bool ended : 1;	    /* the kernel has seen the peer's end of stream */
 	bool paused : 1;
 	bool failed : 1;
-	bool shut_when_drained : 1;
+	bool deaf : 1; /* writing failed; we only read on */
+	bool shut : 1; /* our end of stream follows the backlog */
 	/* what the socket did not take */
 	char *backlog;
 	size_t backlog_start, backlog_end, backlog_size;
@@ -98,7 +99,7 @@ backlog_send(struct conn *c)
 		c->backlog_start += (size_t)n;
 	}
 	backlog_drop(c);
-	if (c->shut_when_drained)
+	if (c->shut)
 		shutdown(c->fd, SHUT_WR);
 	c->handle(c->owner, CONN_DRAINED);
 }
@@ -274,6 +275,19 @@ conn_maybe_more(const struct conn *c)
 	return c->readable && !c->ended;
 }
 
+bool
+conn_read_on(struct conn *c)
+{
+	if (c->fd < 0 || c->deaf)
+		return false;
+	c->deaf = true;
+	c->failed = false;
+	c->paused = false;
+	c->readable = true;
+	backlog_drop(c);
+	return true;
+}
+
 int64_t
 conn_read(struct conn *c, char *buf, size_t size)
 {
@@ -288,9 +302,10 @@ conn_read(struct conn *c, char *buf, size_t size)
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		c->readable = false;
-		if (errno == EAGAIN)
+		if (errno == EAGAIN && !c->deaf)
 			return -1;
 		c->failed = true;
+		c->deaf = true;
 		c->error = errno;
 		return -2;
 	}
@@ -366,7 +381,7 @@ conn_flush(struct loop *l)
 	g->conn = NULL;
 	g->n = 0;
 	g->nsmall = 0;
-	if (c->fd < 0 || c->failed)
+	if (c->fd < 0 || c->failed || c->deaf)
 		return;
 	for (int i = 0; i < n; i++)
 		want += g->iov[i].iov_len;
@@ -388,9 +403,7 @@ gather_for(struct conn *c)
 	CHECK_OBJ(c, CONN_MAGIC);
 	if (g->conn != NULL && (g->conn != c || g->n == GATHER_IOVS))
 		conn_flush(c->loop);
-	if (c->fd < 0 || c->failed)
-		return false;
-	return true;
+	return c->fd >= 0 && !c->failed && !c->deaf;
 }
 
 void
@@ -440,12 +453,15 @@ conn_shutdown(struct conn *c)
 	CHECK_OBJ(c, CONN_MAGIC);
 	if (c->loop->gather.conn == c)
 		conn_flush(c->loop);
-	if (c->fd < 0)
-		return;
-	if (c->backlog != NULL)
-		c->shut_when_drained = true;
-	else
+	c->shut = true;
+	if (c->fd >= 0 && c->backlog == NULL)
 		shutdown(c->fd, SHUT_WR);
+}
+
+bool
+conn_is_shut(const struct conn *c)
+{
+	return c->shut;
 }
 
 void

@@ -58,6 +58,12 @@ bool conn_readable(const struct conn *c);
 bool conn_maybe_more(const struct conn *c);
 
 /*
+ * After CONN_FAILED: what had arrived before may still be read, orders are
+ * ignored. False when it was reading that failed, or this was asked before.
+ */
+bool conn_read_on(struct conn *c);
+
+/*
  * Flushes all orders, then reads: > 0 bytes, 0 at the peer's end of stream,
  * -1 when there is nothing now, -2 when the connection is broken.
  */
@@ -88,6 +94,8 @@ void conn_flush(struct loop *l);
 size_t conn_backlog(const struct conn *c);
 /* Sends our end of stream once the backlog is gone. */
 void conn_shutdown(struct conn *c);
+/* conn_shutdown() was called. */
+bool conn_is_shut(const struct conn *c);
 
 /* Absolute, in loop_now() microseconds. */
 void conn_deadline(struct conn *c, uint64_t us);

@@ -1,6 +1,6 @@
 /*
  * Chunked bodies (RFC 9112 7.1), a byte at a time between the pieces of
- * data. Extensions and trailer fields are read over, within limits.
+ * data. Extensions are read over, trailer fields handed out, within limits.
  */
 #include "proxy/h1_parse.h"
 
@@ -112,7 +112,10 @@ enum h1_result
 h1_parse_chunked(struct h1_chunks *c, struct span *in, struct span *data)
 {
 	*data = SPAN_NONE;
+	c->trailers = (struct span){in->p, 0};
 	while (c->state != CHUNK_END) {
+		bool trailer = c->state >= CHUNK_TRAILER;
+
 		if (in->n == 0)
 			return H1_MORE;
 		if (c->state == CHUNK_DATA) {
@@ -130,6 +133,16 @@ h1_parse_chunked(struct h1_chunks *c, struct span *in, struct span *data)
 			return H1_BAD;
 		in->p++;
 		in->n--;
+		if (trailer)
+			c->trailers.n++;
+		else
+			c->trailers.p = in->p;
 	}
 	return H1_DONE;
+}
+
+bool
+h1_chunks_over(const struct h1_chunks *c)
+{
+	return c->state == CHUNK_END;
 }

@@ -5,54 +5,18 @@
 #include "proxy/h1_parse.h"
 
 #include "base/check.h"
+#include "proxy/h1_scan.h"
 
-enum {
-	TCHAR = 1, /* RFC 9110 5.6.2 token */
-	VCHAR = 2, /* field value: VCHAR, obs-text, SP, HTAB */
-	UCHAR = 4, /* request target: visible ASCII */
-	HCHAR = 8, /* Host: what uri-host and port are made of */
-};
+/*
+ * Bytes in all Connection fields: each field of the message is held against
+ * each option, so a list without end would cost its square.
+ */
+#define CONNECTION_MAX 256u
 
-#define T (TCHAR | VCHAR | UCHAR)
-#define V (VCHAR | UCHAR)
-#define H (HCHAR | VCHAR | UCHAR)
-#define A (TCHAR | VCHAR | UCHAR | HCHAR)
-
-/* clang-format off */
-static const unsigned char class[256] = {
-	['\t'] = VCHAR, [' '] = VCHAR,
-	['!'] = A, ['"'] = V, ['#'] = T, ['$'] = A, ['%'] = A, ['&'] = A,
-	['\''] = A, ['('] = H, [')'] = H, ['*'] = A, ['+'] = A, [','] = H,
-	['-'] = A, ['.'] = A, ['/'] = V,
-	['0'] = A, ['1'] = A, ['2'] = A, ['3'] = A, ['4'] = A, ['5'] = A,
-	['6'] = A, ['7'] = A, ['8'] = A, ['9'] = A,
-	[':'] = H, [';'] = H, ['<'] = V, ['='] = H, ['>'] = V, ['?'] = V,
-	['@'] = V,
-	['A'] = A, ['B'] = A, ['C'] = A, ['D'] = A, ['E'] = A, ['F'] = A,
-	['G'] = A, ['H'] = A, ['I'] = A, ['J'] = A, ['K'] = A, ['L'] = A,
-	['M'] = A, ['N'] = A, ['O'] = A, ['P'] = A, ['Q'] = A, ['R'] = A,
-	['S'] = A, ['T'] = A, ['U'] = A, ['V'] = A, ['W'] = A, ['X'] = A,
-	['Y'] = A, ['Z'] = A,
-	['['] = H, ['\\'] = V, [']'] = H, ['^'] = T, ['_'] = A, ['`'] = T,
-	['a'] = A, ['b'] = A, ['c'] = A, ['d'] = A, ['e'] = A, ['f'] = A,
-	['g'] = A, ['h'] = A, ['i'] = A, ['j'] = A, ['k'] = A, ['l'] = A,
-	['m'] = A, ['n'] = A, ['o'] = A, ['p'] = A, ['q'] = A, ['r'] = A,
-	['s'] = A, ['t'] = A, ['u'] = A, ['v'] = A, ['w'] = A, ['x'] = A,
-	['y'] = A, ['z'] = A,
-	['{'] = V, ['|'] = T, ['}'] = V, ['~'] = A,
-	[0x80 ... 0xff] = VCHAR,
-};
-/* clang-format on */
-
-#undef T
-#undef V
-#undef H
-#undef A
-
-static inline bool
-is(unsigned char mask, char c)
+static bool
+is_digit(char c)
 {
-	return (class[(unsigned char)c] & mask) != 0;
+	return c >= '0' && c <= '9';
 }
 
 static enum h1_result
@@ -98,18 +62,16 @@ parse_crlf(struct span in, size_t *pos)
 	return H1_DONE;
 }
 
-/* A run of one class of bytes, at least one; then `end` at *pos. */
+/* Bytes from *pos to `stop`, at least one; then `end`, and *pos behind it. */
 static enum h1_result
-parse_word(struct span in, size_t *pos, unsigned char mask, char end,
-    struct span *word)
+take_word(
+    struct span in, size_t *pos, const char *stop, char end, struct span *word)
 {
-	size_t i = *pos;
+	size_t i = (size_t)(stop - in.p);
 
-	while (i < in.n && is(mask, in.p[i]))
-		i++;
 	if (i == in.n)
 		return H1_MORE;
-	if (i == *pos || in.p[i] != end)
+	if (i == *pos || *stop != end)
 		return H1_BAD;
 	*word = (struct span){in.p + *pos, i - *pos};
 	*pos = i + 1;
@@ -128,8 +90,7 @@ parse_version(struct span in, size_t *pos, struct h1_head *h)
 	if (have < 8)
 		return H1_MORE;
 	in.p += *pos + 5;
-	if (in.p[0] < '0' || in.p[0] > '9' || in.p[1] != '.' || in.p[2] < '0' ||
-	    in.p[2] > '9')
+	if (!is_digit(in.p[0]) || in.p[1] != '.' || !is_digit(in.p[2]))
 		return bad(h, ERR_BAD_REQUEST);
 	if (in.p[0] != '1')
 		return bad(h, ERR_VERSION);
@@ -138,29 +99,34 @@ parse_version(struct span in, size_t *pos, struct h1_head *h)
 	return H1_DONE;
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 /* One "name: value" line at *pos (RFC 9112 5). */
 static enum h1_result
 parse_field(struct span in, size_t *pos, struct field *f)
 {
+	const char *end = in.p + in.n, *p, *stop;
 	enum h1_result r;
-	size_t start, i;
+	size_t i;
 
-	r = parse_word(in, pos, TCHAR, ':', &f->name);
+	r = take_word(in, pos, scan_token(in.p + *pos, end), ':', &f->name);
 	if (r != H1_DONE)
 		return r;
-	i = *pos;
-	while (i < in.n && (in.p[i] == ' ' || in.p[i] == '\t'))
-		i++;
-	start = i;
-	while (i < in.n && is(VCHAR, in.p[i]))
-		i++;
-	f->value = (struct span){in.p + start, i - start};
+	p = in.p + *pos;
+	while (p < end && is_blank(*p))
+		p++;
+	stop = scan_value(p, end);
+	i = (size_t)(stop - in.p);
 	r = parse_crlf(in, &i);
 	if (r != H1_DONE)
 		return r;
-	while (f->value.n > 0 && (f->value.p[f->value.n - 1] == ' ' ||
-				     f->value.p[f->value.n - 1] == '\t'))
-		f->value.n--;
+	while (stop > p && is_blank(stop[-1]))
+		stop--;
+	f->value = (struct span){p, (size_t)(stop - p)};
 	f->id = field_lookup(f->name);
 	*pos = i;
 	return H1_DONE;
@@ -206,38 +172,85 @@ read_connection(struct h1_head *h, struct span value)
 	}
 }
 
-/* uri-host [":" port], loosely; what it must not be is ambiguous. */
 static bool
-valid_host(struct span host)
+is_hex(char c)
 {
-	const char *colon;
-	struct span port;
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* "[::1]" at the front of host (RFC 3986 3.2.2); 0 when it is none. */
+static size_t
+literal_length(struct span host)
+{
+	bool colon = false;
+	size_t i = 1;
+
+	for (; i < host.n && host.p[i] != ']'; i++) {
+		if (!is_hex(host.p[i]) && host.p[i] != ':' && host.p[i] != '.')
+			return 0;
+		colon |= host.p[i] == ':';
+	}
+	return colon && i < host.n ? i + 1 : 0;
+}
+
+/*
+ * unreserved and sub-delims (RFC 3986 2), but no comma, which would look like
+ * two fields joined.
+ */
+static const bool name_bytes[256] = {
+    ['0' ... '9'] = true,
+    ['A' ... 'Z'] = true,
+    ['a' ... 'z'] = true,
+    ['-'] = true,
+    ['.'] = true,
+    ['_'] = true,
+    ['~'] = true,
+    ['!'] = true,
+    ['$'] = true,
+    ['&'] = true,
+    ['\''] = true,
+    ['('] = true,
+    [')'] = true,
+    ['*'] = true,
+    ['+'] = true,
+    [';'] = true,
+    ['='] = true,
+};
+
+/* The reg-name at the front of host (RFC 3986 3.2.2); 0 without. */
+static size_t
+name_length(struct span host)
+{
+	size_t i = 0;
+
+	while (i < host.n) {
+		if (name_bytes[(unsigned char)host.p[i]])
+			i++;
+		else if (host.p[i] == '%' && host.n - i > 2 &&
+			 is_hex(host.p[i + 1]) && is_hex(host.p[i + 2]))
+			i += 3;
+		else
+			break;
+	}
+	return i;
+}
+
+bool
+h1_valid_host(struct span host)
+{
+	size_t i;
 
 	if (host.n == 0)
 		return false;
-	for (size_t i = 0; i < host.n; i++)
-		if (!is(HCHAR, host.p[i]))
-			return false;
-	if (host.p[0] == '[') {
-		colon = memchr(host.p, ']', host.n);
-		if (colon == NULL)
-			return false;
-		port = (struct span){
-		    colon + 1, host.n - (size_t)(colon + 1 - host.p)};
-		if (port.n == 0)
-			return true;
-		if (port.p[0] != ':')
-			return false;
-	} else {
-		colon = memchr(host.p, ':', host.n);
-		if (colon == NULL)
-			return true;
-		if (colon == host.p)
-			return false;
-		port = (struct span){colon, host.n - (size_t)(colon - host.p)};
-	}
-	for (size_t i = 1; i < port.n; i++)
-		if (port.p[i] < '0' || port.p[i] > '9')
+	i = host.p[0] == '[' ? literal_length(host) : name_length(host);
+	if (i == 0)
+		return false;
+	if (i == host.n)
+		return true;
+	if (host.p[i] != ':' || host.n - i > sizeof ":65535" - 1)
+		return false;
+	while (++i < host.n)
+		if (!is_digit(host.p[i]))
 			return false;
 	return true;
 }
@@ -245,6 +258,7 @@ valid_host(struct span host)
 /* Where the fields that rule framing stand while a head is read. */
 struct framing {
 	unsigned lengths, codings, hosts;
+	size_t connection; /* bytes of its options */
 	bool chunked;
 };
 
@@ -253,10 +267,14 @@ read_field(struct h1_head *h, const struct field *f, struct framing *fr)
 {
 	switch (f->id) {
 	case FIELD_CONNECTION:
+		fr->connection += f->value.n;
 		read_connection(h, f->value);
 		return true;
 	case FIELD_CONTENT_LENGTH:
-		return ++fr->lengths == 1 && span_to_u64(f->value, &h->length);
+		/* others may count in signed numbers */
+		return ++fr->lengths == 1 &&
+		       span_to_u64(f->value, &h->length) &&
+		       h->length <= INT64_MAX;
 	case FIELD_TRANSFER_ENCODING:
 		fr->chunked = span_eq_nocase(f->value, SPAN("chunked"));
 		return ++fr->codings == 1 && fr->chunked;
@@ -264,8 +282,9 @@ read_field(struct h1_head *h, const struct field *f, struct framing *fr)
 		h->host = f->value;
 		return ++fr->hosts == 1;
 	case FIELD_EXPECT:
-		h->expect_continue =
-		    span_eq_nocase(f->value, SPAN("100-continue"));
+		/* RFC 9110 10.1.1: not in HTTP/1.0 */
+		h->expect_continue = h->minor == 1 && span_eq_nocase(f->value,
+							  SPAN("100-continue"));
 		return true;
 	default:
 		return true;
@@ -286,6 +305,8 @@ read_fields(struct h1_head *h, struct framing *fr)
 		if (h->fields[i].id != FIELD_OTHER &&
 		    !read_field(h, &h->fields[i], fr))
 			return bad(h, ERR_BAD_REQUEST);
+	if (fr->connection > CONNECTION_MAX)
+		return bad(h, ERR_HEAD_TOO_LARGE);
 	if (h->close)
 		h->keep_alive = false;
 	if (fr->codings > 0 && (fr->lengths > 0 || h->minor == 0))
@@ -296,11 +317,13 @@ read_fields(struct h1_head *h, struct framing *fr)
 static enum h1_result
 parse_request_line(struct span in, size_t *pos, struct h1_head *h)
 {
+	const char *end = in.p + in.n;
 	enum h1_result r;
 
-	r = parse_word(in, pos, TCHAR, ' ', &h->method);
+	r = take_word(in, pos, scan_token(in.p + *pos, end), ' ', &h->method);
 	if (r == H1_DONE)
-		r = parse_word(in, pos, UCHAR, ' ', &h->target);
+		r = take_word(
+		    in, pos, scan_target(in.p + *pos, end), ' ', &h->target);
 	if (r != H1_DONE)
 		return r == H1_BAD ? bad(h, ERR_BAD_REQUEST) : r;
 	r = parse_version(in, pos, h);
@@ -330,7 +353,7 @@ h1_parse_request(struct span in, struct h1_head *h)
 		r = read_fields(h, &fr);
 	if (r != H1_DONE)
 		return r;
-	if (fr.hosts == 0 ? h->minor == 1 : !valid_host(h->host))
+	if (fr.hosts == 0 ? h->minor == 1 : !h1_valid_host(h->host))
 		return bad(h, ERR_BAD_REQUEST);
 	if (fr.chunked)
 		h->body = H1_BODY_CHUNKED;
@@ -344,26 +367,41 @@ static enum h1_result
 parse_status_line(struct span in, size_t *pos, struct h1_head *h)
 {
 	enum h1_result r = parse_version(in, pos, h);
-	const char *p = in.p + *pos;
-	size_t i;
+	const char *p = in.p + *pos, *stop;
 
 	if (r != H1_DONE)
 		return r;
 	if (in.n - *pos < 5)
 		return H1_MORE;
-	if (p[0] != ' ' || p[1] < '1' || p[1] > '9' || p[2] < '0' ||
-	    p[2] > '9' || p[3] < '0' || p[3] > '9')
+	if (p[0] != ' ' || p[1] < '1' || p[1] > '5' || !is_digit(p[2]) ||
+	    !is_digit(p[3]))
 		return bad(h, ERR_BAD_RESPONSE);
 	h->status = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
 	*pos += 4;
 	if (in.p[*pos] == ' ') {
-		i = ++*pos;
-		while (i < in.n && is(VCHAR, in.p[i]))
-			i++;
-		h->reason = (struct span){in.p + *pos, i - *pos};
-		*pos = i;
+		p = in.p + ++*pos;
+		stop = scan_value(p, in.p + in.n);
+		h->reason = (struct span){p, (size_t)(stop - p)};
+		*pos += h->reason.n;
 	}
 	return parse_crlf(in, pos);
+}
+
+/*
+ * What follows a response without a body. After an announced one where none
+ * may be (RFC 9112 6.1, RFC 9110 8.6) nobody can tell: an interim response is
+ * refused then, and after a 204 the connection is not used again.
+ */
+static enum h1_result
+check_bodiless(struct h1_head *h, const struct framing *fr)
+{
+	bool announced = fr->chunked || h->length > 0;
+
+	if (announced && h->status < 200)
+		return bad(h, ERR_BAD_RESPONSE);
+	if (announced && h->status == 204)
+		h->keep_alive = false;
+	return H1_DONE;
 }
 
 enum h1_result
@@ -385,14 +423,23 @@ h1_parse_response(struct span in, bool head_method, struct h1_head *h)
 		return r;
 	if (head_method || h->status < 200 || h->status == 204 ||
 	    h->status == 304)
-		h->body = H1_BODY_NONE;
-	else if (fr.chunked)
+		return check_bodiless(h, &fr);
+	if (fr.chunked)
 		h->body = H1_BODY_CHUNKED;
 	else if (fr.lengths == 0)
 		h->body = H1_BODY_CLOSE;
 	else if (h->length > 0)
 		h->body = H1_BODY_LENGTH;
 	return H1_DONE;
+}
+
+enum h1_result
+h1_parse_trailers(struct span in, struct h1_head *h)
+{
+	size_t pos = 0;
+
+	head_reset(h);
+	return parse_fields(in, &pos, h);
 }
 
 bool

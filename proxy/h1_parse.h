@@ -62,6 +62,12 @@ enum h1_result h1_parse_response(
     struct span in, bool head_method, struct h1_head *h);
 
 /*
+ * uri-host [ ":" port ] as Host and an absolute target have it (RFC 9110
+ * 7.2), not empty. Stricter than the grammar where readers would disagree.
+ */
+bool h1_valid_host(struct span host);
+
+/*
  * Whether the head is complete, looking only at what is new: *scanned is
  * where the last look ended, 0 at first. Keeps byte-by-byte feeding linear.
  */
@@ -74,6 +80,8 @@ struct h1_chunks {
 	unsigned digits;  /* of this chunk's size */
 	unsigned line;	  /* bytes in the current extension or trailer */
 	unsigned trailer; /* bytes of the whole trailer section */
+	/* the bytes of the trailer section that the last call consumed */
+	struct span trailers;
 };
 
 /*
@@ -83,5 +91,13 @@ struct h1_chunks {
  */
 enum h1_result h1_parse_chunked(
     struct h1_chunks *c, struct span *in, struct span *data);
+
+bool h1_chunks_over(const struct h1_chunks *c);
+
+/*
+ * A whole trailer section: field lines and the empty line behind them
+ * (RFC 9112 7.1.2). Only fields are set.
+ */
+enum h1_result h1_parse_trailers(struct span in, struct h1_head *h);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/check.h"
 
 /* Everything we may add to a request beyond the client's own bytes. */
-#define REQUEST_GROWTH 320u
+#define REQUEST_GROWTH 400u
 
 static const struct span via_name = {"1.1 shunt", 9};
 
@@ -118,7 +118,6 @@ is_hop_field(const struct h1_head *h, const struct field *f)
 	case FIELD_KEEP_ALIVE:
 	case FIELD_PROXY_CONNECTION:
 	case FIELD_TE:
-	case FIELD_TRAILER: /* trailer fields are not forwarded */
 	case FIELD_TRANSFER_ENCODING:
 	case FIELD_UPGRADE:
 		return true;
@@ -210,9 +209,83 @@ put_forwarded(char *p, const struct h1_head *h, const struct http_forward *f)
 }
 
 static bool
-is_replaced(const struct http_forward *f, enum field_id id)
+counts_forwards(const struct h1_head *h)
+{
+	return span_eq(h->method, SPAN("OPTIONS")) ||
+	       span_eq(h->method, SPAN("TRACE"));
+}
+
+/* False when there is none, or it is no number. */
+static bool
+max_forwards(const struct h1_head *h, uint64_t *left)
+{
+	for (unsigned i = 0; i < h->nfields; i++)
+		if (h->fields[i].id == FIELD_MAX_FORWARDS)
+			return span_to_u64(h->fields[i].value, left);
+	return false;
+}
+
+bool
+http_last_hop(const struct h1_head *h)
+{
+	uint64_t left;
+
+	return counts_forwards(h) && max_forwards(h, &left) && left == 0;
+}
+
+bool
+http_wants_upgrade(const struct h1_head *h)
+{
+	return h->minor == 1 && h->connection_upgrade &&
+	       h->body == H1_BODY_NONE && has_field(h, FIELD_UPGRADE);
+}
+
+static struct span
+field_value(const struct h1_head *h, enum field_id id)
+{
+	for (unsigned i = 0; i < h->nfields; i++)
+		if (h->fields[i].id == id)
+			return h->fields[i].value;
+	return SPAN_NONE;
+}
+
+/* Whether the client takes trailer fields (RFC 9110 10.1.4). */
+static bool
+takes_trailers(const struct h1_head *h)
+{
+	struct span list = field_value(h, FIELD_TE), coding;
+
+	while (span_list_next(&list, &coding))
+		if (span_eq_nocase(coding, SPAN("trailers")))
+			return true;
+	return false;
+}
+
+/* Fields of this hop that are passed on in the next one's own name. */
+static char *
+put_hop_fields(char *p, const struct h1_head *h, bool upgrade)
+{
+	bool te = takes_trailers(h);
+
+	if (upgrade)
+		p = put_field(
+		    p, SPAN("Upgrade"), field_value(h, FIELD_UPGRADE));
+	if (te)
+		p = put_field(p, SPAN("TE"), SPAN("trailers"));
+	if (upgrade || te)
+		p = put_field(p, SPAN("Connection"),
+		    upgrade ? te ? SPAN("upgrade, TE") : SPAN("upgrade")
+			    : SPAN("TE"));
+	return p;
+}
+
+static bool
+is_replaced(
+    const struct h1_head *h, const struct http_forward *f, enum field_id id)
 {
 	switch (id) {
+	case FIELD_MAX_FORWARDS:
+		return counts_forwards(h);
 	case FIELD_X_FORWARDED_FOR:
 		return f->x_forwarded != X_FORWARDED_OFF;
 	case FIELD_X_FORWARDED_PROTO:
@@ -251,6 +324,7 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
     const struct http_forward *f)
 {
 	char *p = put_request_line(buf, h, r);
+	uint64_t left;
 
 	/* an HTTP/1.1 request needs a Host (RFC 9112 3.2) */
 	if (h->host.p == NULL)
@@ -259,12 +333,15 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 		const struct field *field = &h->fields[i];
 
 		if ((field->id == FIELD_OTHER && !h->connection_names) ||
-		    (!is_hop_field(h, field) && !is_replaced(f, field->id)))
+		    (!is_hop_field(h, field) && !is_replaced(h, f, field->id)))
 			p = put_field(p, field->name, field->value);
 	}
 	p = put_forwarded(p, h, f);
 	if (f->via)
 		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), via_name);
+	p = put_hop_fields(p, h, f->upgrade);
+	if (counts_forwards(h) && max_forwards(h, &left) && left > 0)
+		p = put_number(p, SPAN("Max-Forwards"), left - 1);
 	if (h->body == H1_BODY_CHUNKED)
 		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
 	else if (h->body == H1_BODY_LENGTH ||
@@ -303,7 +380,9 @@ put_framing(char *p, const struct h1_head *h, const struct http_answer *a)
 		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
 	else if (allowed && has_field(h, FIELD_CONTENT_LENGTH))
 		p = put_number(p, SPAN("Content-Length"), h->length);
-	if (a->close)
+	if (a->upgrade)
+		p = put_hop_fields(p, h, true);
+	else if (a->close)
 		p = put(p, SPAN("Connection: close\r\n"));
 	else if (a->keep_alive)
 		p = put(p, SPAN("Connection: keep-alive\r\n"));
@@ -339,6 +418,47 @@ http_write_response(char *buf, size_t size, const struct h1_head *h,
 	p = put(p, SPAN("\r\n"));
 	CHECK((size_t)(p - buf) <= bound);
 	return (size_t)(p - buf);
+}
+
+/*
+ * A trailer field that a reader might take for a field of the head: framing,
+ * routing, authentication (RFC 9110 6.5.1).
+ */
+static bool
+is_trailer_field(const struct field *f)
+{
+	static const struct span never[] = {
+	    {"authorization", 13},
+	    {"cache-control", 13},
+	    {"content-encoding", 16},
+	    {"content-range", 13},
+	    {"content-type", 12},
+	    {"proxy-authorization", 19},
+	    {"set-cookie", 10},
+	};
+
+	if (f->id != FIELD_OTHER)
+		return false;
+	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+		if (span_eq_nocase(f->name, never[i]))
+			return false;
+	return true;
+}
+
+size_t
+http_write_trailers(char *buf, size_t size, const struct h1_head *h)
+{
+	char *p = put(buf, SPAN("0\r\n"));
+
+	CHECK(size >= 5);
+	for (unsigned i = 0; i < h->nfields; i++) {
+		const struct field *f = &h->fields[i];
+		size_t need = f->name.n + f->value.n + 6;
+
+		if (is_trailer_field(f) && need <= size - (size_t)(p - buf))
+			p = put_field(p, f->name, f->value);
+	}
+	return (size_t)(put(p, SPAN("\r\n")) - buf);
 }
 
 bool

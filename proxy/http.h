@@ -26,6 +26,7 @@ struct http_forward {
 	bool trusted;	    /* the client's X-Forwarded-* is believed */
 	enum x_forwarded x_forwarded;
 	bool via;
+	bool upgrade; /* Connection: upgrade is passed on */
 };
 
 /*
@@ -44,11 +45,27 @@ struct http_answer {
 	bool chunked;	 /* we frame the body in chunks */
 	bool close;	 /* Connection: close */
 	bool keep_alive; /* Connection: keep-alive, for HTTP/1.0 */
+	bool upgrade;	 /* Connection: upgrade, of a 101 */
 };
 
 /* 0 when it does not fit into size bytes. */
 size_t http_write_response(char *buf, size_t size, const struct h1_head *h,
     const struct http_answer *a);
+
+/*
+ * The last chunk and those trailer fields that may be passed on (RFC 9110
+ * 6.5.1); without room for them just the last chunk. Returns the bytes.
+ */
+size_t http_write_trailers(char *buf, size_t size, const struct h1_head *h);
+
+/*
+ * Max-Forwards of an OPTIONS or TRACE request (RFC 9110 7.6.2): whether it
+ * must not go further.
+ */
+bool http_last_hop(const struct h1_head *h);
+
+/* Whether the request asks for another protocol, as WebSocket does. */
+bool http_wants_upgrade(const struct h1_head *h);
 
 /* Methods that may be sent twice (RFC 9110 9.2.2). */
 bool http_idempotent(struct span method);

@@ -6,6 +6,7 @@
 #define PROXY_LISTENER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/address.h"
@@ -19,6 +20,8 @@
 struct listener {
 	unsigned magic;
 	struct address address;
+	/* connections begin with a PROXY header; set before workers know it */
+	bool proxy_protocol;
 	/* open client connections; each worker adds and subtracts */
 	_Atomic uint32_t connections;
 };

@@ -35,5 +35,5 @@ reply_send(struct client *c, enum err e, bool head_method)
 	c->ops->send_head(c, &h);
 	if (!head_method)
 		c->ops->send_data(c, body);
-	c->ops->send_end(c);
+	c->ops->send_end(c, NULL);
 }

@@ -8,16 +8,19 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "proxy/access_fill.h"
+#include "proxy/access_log.h"
 #include "proxy/client.h"
 #include "proxy/http.h"
+#include "proxy/pick.h"
 #include "proxy/plan_use.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
+#include "proxy/retry.h"
 #include "proxy/stats.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
-#include "router/balance.h"
 #include "router/choose.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -29,7 +32,7 @@
 #define FIRST_BLOCK 3072u
 #define SPARES_MAX  256u
 /* The pod of each attempt: the first, the retries, a stale connection. */
-#define ATTEMPTS_MAX 12u
+#define ATTEMPTS_MAX PICK_TRIED_MAX
 
 enum txn_state {
 	TXN_ROUTE,
@@ -37,6 +40,7 @@ enum txn_state {
 	TXN_CONNECT,
 	TXN_SEND,
 	TXN_RECEIVE,
+	TXN_TUNNEL,
 	TXN_REPLY,
 	TXN_END,
 	TXN_STATES,
@@ -66,23 +70,26 @@ struct txn {
 	const struct service *service;
 	const struct version *version;
 	struct relay relay; /* the client and the pod's connection */
+	struct retry retry;
 
 	struct pod *tried[ATTEMPTS_MAX]; /* the last one is the current */
 	unsigned ntried;
-	unsigned retries_left;
 
-	struct span head; /* as the pod gets it, in the arena */
-	enum h1_body body;
-	int status; /* of the response under way */
-	bool head_method : 1;
-	bool idempotent : 1;
-	bool body_begun : 1;   /* pieces of it were passed on */
+	struct upstream_request request; /* its head is in the arena */
+	enum err reason;		 /* why it failed, for the access log */
+	int status;    /* of the response under way, or our own */
+	int8_t minor;  /* HTTP/1.minor of the client's request */
+	int8_t chosen; /* enum choice_by, -1 before CHOOSE */
+	int rule;
+	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */
+	bool pod_ended : 1;    /* its direction of a tunnel */
 	bool held : 1;	       /* the client keeps the body until SEND */
 	bool pod_counted : 1;  /* in the pod's requests in flight */
 	bool fresh : 1;	       /* no more idle connections for this one */
 
-	uint64_t started_us;
+	/* moments by loop_now(); 0 = not reached */
+	uint64_t started_us, tried_us, ready_us, head_us;
 	struct txn *next_spare;
 	struct dead dead;
 	struct arena arena;
@@ -116,6 +123,9 @@ txn_new(struct worker *w, struct client *c)
 	t->relay.client = c;
 	t->plan = plan_use_hold(w);
 	t->started_us = loop_now(&w->loop);
+	t->minor = -1;
+	t->chosen = -1;
+	t->rule = -1;
 	arena_init(&t->arena, t->first, sizeof t->first,
 	    sizeof t->first + 2u * w->settings->limits.header_bytes);
 	return t;
@@ -167,6 +177,45 @@ leave_pod(struct txn *t)
 	t->relay.upstream = NULL;
 }
 
+static uint64_t
+since_start(const struct txn *t, uint64_t moment_us)
+{
+	return moment_us == 0 ? ACCESS_NONE : moment_us - t->started_us;
+}
+
+static void
+txn_log(const struct txn *t)
+{
+	struct worker *w = t->worker;
+	struct access_entry e;
+
+	access_begin(&e, w, t->relay.client);
+	access_fill_head(&e, w, t->request.head);
+	e.time_us -= txn_duration(t);
+	e.minor = t->minor;
+	e.status = (int16_t)t->status;
+	e.chosen = t->chosen;
+	e.rule = t->rule;
+	e.retries = t->retries;
+	e.request_bytes = t->relay.request_bytes;
+	e.response_bytes = t->relay.response_bytes;
+	e.queue_us = since_start(t, t->tried_us);
+	if (t->ready_us != 0)
+		e.connect_us = t->ready_us - t->tried_us;
+	e.first_byte_us = since_start(t, t->head_us);
+	e.total_us = txn_duration(t);
+	if (t->service != NULL)
+		e.text[ACCESS_SERVICE] = span_of(t->service->name);
+	if (t->version != NULL)
+		e.text[ACCESS_VERSION] = span_of(t->version->name);
+	if (t->ntried > 0)
+		e.text[ACCESS_POD] =
+		    span_of(t->tried[t->ntried - 1]->address.text);
+	if (t->reason != ERR_NONE)
+		e.text[ACCESS_REASON] = span_of(err_words(t->reason));
+	access_log_put(w->log, &e);
+}
+
 /* The one way out: everything borrowed goes back, memory with the turn. */
 static void
 txn_end(struct txn *t)
@@ -177,6 +226,9 @@ txn_end(struct txn *t)
 	if (u != NULL)
 		u->ops->close(u);
 	txn_go(t, TXN_END);
+	if (t->worker->log != NULL)
+		txn_log(t);
+	retry_end(&t->retry);
 	t->relay.client = NULL;
 	plan_use_drop(t->plan);
 	t->plan = NULL;
@@ -194,86 +246,64 @@ txn_reply(struct txn *t, enum err e)
 	if (u != NULL)
 		u->ops->close(u);
 	txn_go(t, TXN_REPLY);
+	t->reason = e;
+	t->status = err_status(e);
 	if (t->service != NULL)
 		stats_reply(t->service, t->worker->index, e, txn_duration(t));
-	reply_send(c, e, t->head_method);
+	reply_send(c, e, t->request.head_method);
 	txn_end(t);
 }
 
 static void txn_connect(struct txn *t);
-
-/* May the same request be sent once more, after this failure? */
-static bool
-may_retry(const struct txn *t, enum err e, bool clean)
-{
-	unsigned on = t->service->retry.on;
-
-	if (t->body_begun || t->ntried == ATTEMPTS_MAX || !err_may_retry(e))
-		return false;
-	if (clean && !t->fresh)
-		return t->idempotent; /* RFC 9112 9.3.1: the idle race */
-	if (t->retries_left == 0)
-		return false;
-	if (err_reason(e) == REASON_CONNECT)
-		return on & RETRY_CONNECT;
-	return (on & RETRY_RESET) && t->idempotent;
-}
 
 /* The attempt has failed and its upstream is closed. */
 static void
 attempt_failed(struct txn *t, enum err e, bool clean)
 {
 	unsigned worker = t->worker->index;
-	bool retry = may_retry(t, e, clean);
+	enum retry_verdict verdict = RETRY_NO;
 
+	if (t->ntried < ATTEMPTS_MAX)
+		verdict = retry_judge(&t->retry, e, clean, t->fresh);
 	leave_pod(t);
-	if (retry && clean) { /* nobody's fault: not counted as a retry */
+	if (verdict == RETRY_FREE) {
 		t->fresh = true;
 		t->ntried--;
 		txn_connect(t);
 		return;
 	}
+	if (err_reason(e) == REASON_CONNECT)
+		pick_avoid(t->worker, t->tried[t->ntried - 1]);
 	stats_failure(t->version, worker, e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (!retry) {
+	if (verdict == RETRY_NO) {
 		txn_reply(t, e);
 		return;
 	}
-	t->retries_left--;
+	t->retries++;
 	stats_retry(t->version, worker);
+	t->version = pick_retry_version(t->service, t->version);
 	txn_connect(t);
 }
 
+/* The head, and what of the body an earlier attempt had got already. */
 static void
 txn_send(struct txn *t)
 {
 	struct upstream *u = t->relay.upstream;
 
 	txn_go(t, TXN_SEND);
-	u->ops->send_head(u, t->head, t->body, t->head_method);
-	if (t->body == H1_BODY_NONE)
-		u->ops->send_end(u);
+	t->ready_us = loop_now(&t->worker->loop);
+	u->ops->send_head(u, &t->request);
+	if (!inbuf_empty(&t->retry.kept))
+		u->ops->send_data(u, inbuf_span(&t->retry.kept));
+	if (t->request_done)
+		u->ops->send_end(u, NULL);
 	if (t->held) {
 		t->held = false;
 		t->relay.client->ops->resume(t->relay.client);
 	}
-}
-
-static struct pod *
-pick_pod(struct txn *t)
-{
-	const struct version *v = t->version;
-	struct worker *w = t->worker;
-	struct pick pick = {
-	    .ready = v->ready,
-	    .n = (unsigned)v->nready,
-	    .worker = w->index,
-	    .cursor = &v->tally->slots[w->index].cursor,
-	    .roll = loop_random(&w->loop),
-	};
-
-	return balance_pick(t->service->balance, &pick, t->tried, t->ntried);
 }
 
 static void
@@ -293,7 +323,8 @@ static void
 txn_connect(struct txn *t)
 {
 	struct upstream *u;
-	struct pod *pod = pick_pod(t);
+	struct pod *pod =
+	    pick_pod(t->worker, t->service, t->version, t->tried, t->ntried);
 
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
@@ -305,6 +336,8 @@ txn_connect(struct txn *t)
 		return;
 	}
 	t->tried[t->ntried++] = pod;
+	t->tried_us = loop_now(&t->worker->loop);
+	t->ready_us = 0;
 	u = upstream_acquire(t->worker, pod, t, &txn_events, t->fresh);
 	if (u == NULL) {
 		connect_failed(t);
@@ -315,7 +348,7 @@ txn_connect(struct txn *t)
 	t->pod_counted = true;
 	if (u->ready) {
 		txn_send(t);
-	} else if (t->body != H1_BODY_NONE && !t->held) {
+	} else if (t->request.body != H1_BODY_NONE && !t->held) {
 		t->held = true;
 		t->relay.client->ops->pause(t->relay.client);
 	}
@@ -333,12 +366,30 @@ txn_compose(struct txn *t, const struct h1_head *h, const struct request *r)
 	    .trusted = http_trusted(&s->forward, c->family, c->address),
 	    .x_forwarded = s->forward.x_forwarded,
 	    .via = s->forward.via,
+	    .upgrade = t->request.upgrade,
 	};
 	char *buf = arena_alloc(&t->arena, http_request_size(h, &f));
 
 	if (buf == NULL)
 		return ERR_HEAD_TOO_LARGE;
-	t->head = (struct span){buf, http_write_request(buf, h, r, &f)};
+	t->request.head = (struct span){buf, http_write_request(buf, h, r, &f)};
+	return ERR_NONE;
+}
+
+/* What we answer without asking a pod. */
+static enum err
+txn_limit(const struct txn *t, const struct h1_head *h)
+{
+	const struct limits *l = &t->worker->settings->limits;
+
+	if (h->target.n > l->uri_bytes)
+		return ERR_URI_TOO_LONG;
+	if (l->body_bytes > 0 && h->body == H1_BODY_LENGTH &&
+	    h->length > l->body_bytes)
+		return ERR_BODY_TOO_LARGE;
+	if (http_last_hop(h))
+		return span_eq(h->method, SPAN("TRACE")) ? ERR_NOT_IMPLEMENTED
+							 : ERR_LAST_HOP;
 	return ERR_NONE;
 }
 
@@ -346,63 +397,90 @@ static enum err
 txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
 	enum err e = http_read_request(h, r);
-	uint64_t limit = t->worker->settings->limits.body_bytes;
 
+	if (e == ERR_NONE)
+		e = txn_compose(t, h, r);
 	if (e != ERR_NONE)
 		return e;
 	t->service = plan_match(t->plan->plan, r);
-	if (t->service == NULL)
-		return ERR_NO_ROUTE;
-	if (limit > 0 && h->body == H1_BODY_LENGTH && h->length > limit)
-		return ERR_BODY_TOO_LARGE;
-	t->retries_left = t->service->retry.attempts;
-	return ERR_NONE;
+	e = txn_limit(t, h);
+	if (e == ERR_NONE && t->service == NULL)
+		e = ERR_NO_ROUTE;
+	return e;
+}
+
+static void
+txn_choose(struct txn *t, const struct request *r)
+{
+	const struct service *s = t->service;
+	struct choice choice;
+
+	choose_version(s, r, &choice);
+	t->version = choice.version;
+	t->rule = choice.rule;
+	t->chosen = (int8_t)choice.by;
+	retry_begin(&t->retry, &s->retry,
+	    &s->own->slots[t->worker->index].retry_debt,
+	    http_idempotent(r->method), t->request.body != H1_BODY_NONE);
 }
 
 void
 txn_run(struct txn *t, const struct h1_head *h)
 {
 	struct request r;
-	struct choice choice;
 	enum err e;
 
 	CHECK_OBJ(t, TXN_MAGIC);
-	t->body = h->body;
+	t->minor = (int8_t)h->minor;
+	t->request = (struct upstream_request){
+	    .body = h->body,
+	    .head_method = span_eq(h->method, SPAN("HEAD")),
+	    .upgrade = http_wants_upgrade(h),
+	};
 	t->request_done = h->body == H1_BODY_NONE;
-	t->head_method = span_eq(h->method, SPAN("HEAD"));
-	t->idempotent = http_idempotent(h->method);
 	e = txn_route(t, h, &r);
-	if (e == ERR_NONE)
-		e = txn_compose(t, h, &r);
 	if (e != ERR_NONE) {
 		txn_reply(t, e);
 		return;
 	}
 	txn_go(t, TXN_CHOOSE);
-	choose_version(t->service, &r, &choice);
-	t->version = choice.version;
+	txn_choose(t, &r);
 	txn_connect(t);
 }
 
 void
 txn_request_data(struct txn *t, struct span piece)
 {
+	uint64_t limit = t->worker->settings->limits.body_bytes;
+
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (t->state == TXN_TUNNEL) {
+		relay_request(&t->relay, piece, 0);
+		return;
+	}
 	CHECK(t->state == TXN_SEND || t->state == TXN_RECEIVE);
-	t->body_begun = true;
-	if (!relay_request(
-		&t->relay, piece, t->worker->settings->limits.body_bytes))
+	retry_note_body(&t->retry, piece);
+	if (!relay_request(&t->relay, piece, limit))
 		txn_request_failed(t, ERR_BODY_TOO_LARGE);
 }
 
 void
-txn_request_end(struct txn *t)
+txn_request_end(struct txn *t, const struct h1_head *trailers)
 {
+	struct upstream *u = t->relay.upstream;
+
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (t->state == TXN_TUNNEL && t->pod_ended) {
+		txn_end(t);
+		return;
+	}
+	if (t->state != TXN_TUNNEL)
+		retry_note_body(&t->retry, SPAN_NONE);
+	if (trailers != NULL)
+		retry_forget_body(&t->retry);
 	t->request_done = true;
-	t->body_begun = true;
-	if (t->relay.upstream != NULL)
-		t->relay.upstream->ops->send_end(t->relay.upstream);
+	if (u != NULL)
+		u->ops->send_end(u, trailers);
 }
 
 void
@@ -427,6 +505,7 @@ txn_request_failed(struct txn *t, enum err reason)
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (err_reason(reason) != REASON_NONE)
 		stats_failure(t->version, t->worker->index, reason);
+	t->reason = reason;
 	if (t->state != TXN_RECEIVE) {
 		txn_reply(t, reason);
 		return;
@@ -442,8 +521,10 @@ txn_client_gone(struct txn *t)
 	if (t->state == TXN_RECEIVE && t->status != 0)
 		stats_answer(t->service, t->version, t->worker->index,
 		    t->status, txn_duration(t));
-	if (t->version != NULL)
+	if (t->version != NULL && t->state != TXN_TUNNEL) {
 		stats_failure(t->version, t->worker->index, ERR_CLIENT_ABORT);
+		t->reason = ERR_CLIENT_ABORT;
+	}
 	txn_end(t);
 }
 
@@ -460,9 +541,15 @@ static void
 on_head(struct txn *t, const struct h1_head *h)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
-	if (h->status >= 200) {
-		txn_go(t, TXN_RECEIVE);
+	if (h->status >= 200 || h->status == 101) {
+		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;
+		t->head_us = loop_now(&t->worker->loop);
+	}
+	if (h->status == 101) { /* counted now: a tunnel may last for days */
+		t->request_done = false;
+		stats_answer(t->service, t->version, t->worker->index, 101,
+		    txn_duration(t));
 	}
 	t->relay.client->ops->send_head(t->relay.client, h);
 }
@@ -474,19 +561,35 @@ on_data(struct txn *t, struct span piece)
 	relay_response(&t->relay, piece);
 }
 
+/* The pod has closed its direction of a tunnel. */
 static void
-on_end(struct txn *t)
+tunnel_end(struct txn *t)
+{
+	struct client *c = t->relay.client;
+
+	t->pod_ended = true;
+	if (t->request_done)
+		txn_end(t);
+	c->ops->send_end(c, NULL);
+}
+
+static void
+on_end(struct txn *t, const struct h1_head *trailers)
 {
 	struct client *c = t->relay.client;
 	struct upstream *u = t->relay.upstream;
 
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (t->state == TXN_TUNNEL) {
+		tunnel_end(t);
+		return;
+	}
 	stats_answer(t->service, t->version, t->worker->index, t->status,
 	    txn_duration(t));
 	leave_pod(t);
 	upstream_release(u);
 	txn_end(t);
-	c->ops->send_end(c);
+	c->ops->send_end(c, trailers);
 }
 
 static void
@@ -509,12 +612,14 @@ on_failed(struct txn *t, enum err reason, bool clean)
 	struct client *c = t->relay.client;
 
 	CHECK_OBJ(t, TXN_MAGIC);
-	if (t->state != TXN_RECEIVE) {
+	if (t->state != TXN_RECEIVE && t->state != TXN_TUNNEL) {
 		attempt_failed(t, reason, clean);
 		return;
 	}
 	leave_pod(t);
-	stats_failure(t->version, t->worker->index, reason);
+	if (t->state == TXN_RECEIVE)
+		stats_failure(t->version, t->worker->index, reason);
+	t->reason = reason;
 	txn_end(t);
 	c->ops->reset(c, reason);
 }

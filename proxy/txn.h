@@ -4,6 +4,7 @@
  *
  *	ROUTE -> CHOOSE -> CONNECT -> SEND -> RECEIVE -> END
  *	   \________\________\________\-> REPLY -> END
+ *	                               \-> TUNNEL -> END
  */
 #ifndef PROXY_TXN_H
 #define PROXY_TXN_H
@@ -31,7 +32,8 @@ void txn_run(struct txn *t, const struct h1_head *h);
  * pause() the client keeps what it has until resume().
  */
 void txn_request_data(struct txn *t, struct span piece);
-void txn_request_end(struct txn *t);
+/* The request is complete, with trailer fields or NULL. */
+void txn_request_end(struct txn *t, const struct h1_head *trailers);
 
 /* The client's socket is full, or takes more again. */
 void txn_client_blocked(struct txn *t);

@@ -20,13 +20,25 @@ struct worker;
 
 #define UPSTREAM_MAGIC 0x09570001u
 
+/* A request as it goes to a pod. */
+struct upstream_request {
+	struct span head; /* rewritten, HTTP/1.1 */
+	enum h1_body body;
+	bool head_method; /* HEAD: the response has no body */
+	bool upgrade;	  /* a 101 may come and make it a tunnel */
+};
+
 /* Orders. */
 struct upstream_ops {
-	/* The rewritten head; stays in place until conn_flush(). */
-	void (*send_head)(struct upstream *u, struct span head,
-	    enum h1_body body, bool head_method);
+	/* The head stays in place until conn_flush(). */
+	void (*send_head)(struct upstream *u, const struct upstream_request *r);
+	/* So does a piece of the body. */
 	void (*send_data)(struct upstream *u, struct span piece);
-	void (*send_end)(struct upstream *u);
+	/*
+	 * The request is complete, with trailer fields or NULL. In a tunnel:
+	 * the client has ended its direction.
+	 */
+	void (*send_end)(struct upstream *u, const struct h1_head *trailers);
 	/* Stop and go on reading the response body. */
 	void (*pause)(struct upstream *u);
 	void (*resume)(struct upstream *u);
@@ -42,7 +54,8 @@ struct upstream_events {
 	void (*ready)(struct txn *t);
 	void (*head)(struct txn *t, const struct h1_head *head);
 	void (*data)(struct txn *t, struct span piece);
-	void (*end)(struct txn *t);
+	/* the response is complete, with trailer fields or NULL */
+	void (*end)(struct txn *t, const struct h1_head *trailers);
 	void (*blocked)(struct txn *t);
 	void (*drained)(struct txn *t);
 	/*

@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "conf/settings.h"
 #include "proxy/conn.h"
+#include "proxy/h1_intake.h"
+#include "proxy/http.h"
 #include "proxy/inbuf.h"
 #include "proxy/upstream.h"
 #include "proxy/worker_state.h"
@@ -26,7 +28,8 @@ enum state {
 	UH1_IDLE,
 	UH1_HEAD, /* a request was sent, its response has not begun */
 	UH1_BODY,
-	UH1_DONE, /* the response is complete */
+	UH1_TUNNEL, /* after a 101: bytes as they are */
+	UH1_DONE,   /* the response is complete */
 	UH1_CLOSED,
 };
 
@@ -34,13 +37,12 @@ struct upstream_h1 {
 	struct upstream base; /* first: ops get this */
 	enum state state;
 	struct conn *conn;
-	struct inbuf in; /* an incomplete response head */
-	size_t scanned;	 /* of it, for its end */
-	enum h1_body body;
-	uint64_t left; /* of a body of known length */
-	struct h1_chunks chunks;
+	struct inbuf in;	 /* an incomplete response head */
+	size_t scanned;		 /* of it, for its end */
+	struct h1_intake intake; /* the response's body */
 	bool chunked_request : 1;
 	bool head_method : 1;
+	bool upgrade : 1; /* the request asked for one */
 	bool request_done : 1;
 	bool keep_alive : 1;
 	bool served : 1;   /* an earlier request */
@@ -75,6 +77,7 @@ uh1_close(struct upstream *base)
 	if (u->conn != NULL)
 		conn_close(u->conn);
 	inbuf_free(&u->in);
+	h1_intake_end(&u->intake);
 	loop_bury(&base->worker->loop, &u->dead, uh1_free);
 }
 
@@ -105,20 +108,20 @@ timeouts(const struct upstream_h1 *u)
 }
 
 static void
-uh1_send_head(struct upstream *base, struct span head, enum h1_body body,
-    bool head_method)
+uh1_send_head(struct upstream *base, const struct upstream_request *r)
 {
 	struct upstream_h1 *u = (struct upstream_h1 *)base;
 
 	CHECK(base->ready && u->state == UH1_IDLE);
 	u->state = UH1_HEAD;
-	u->chunked_request = body == H1_BODY_CHUNKED;
-	u->head_method = head_method;
+	u->chunked_request = r->body == H1_BODY_CHUNKED;
+	u->head_method = r->head_method;
+	u->upgrade = r->upgrade;
 	u->request_done = false;
 	u->answered = false;
 	u->scanned = 0;
 	conn_no_deadline(u->conn);
-	conn_write(u->conn, head);
+	conn_write(u->conn, r->head);
 }
 
 static void
@@ -140,18 +143,50 @@ uh1_send_data(struct upstream *base, struct span piece)
 	conn_write(u->conn, SPAN("\r\n"));
 }
 
+/* The last chunk, and what the client sent behind its own. */
 static void
-uh1_send_end(struct upstream *base)
+send_last_chunk(struct upstream_h1 *u, const struct h1_head *trailers)
+{
+	struct loop *l = &u->base.worker->loop;
+	size_t n;
+
+	if (trailers == NULL || trailers->nfields == 0) {
+		conn_write(u->conn, SPAN("0\r\n\r\n"));
+		return;
+	}
+	conn_flush(l); /* the head buffer may be on its way */
+	n = http_write_trailers(l->head, l->head_size, trailers);
+	conn_write(u->conn, (struct span){l->head, n});
+}
+
+static void
+uh1_send_end(struct upstream *base, const struct h1_head *trailers)
 {
 	struct upstream_h1 *u = (struct upstream_h1 *)base;
 
 	if (u->state == UH1_CLOSED)
 		return;
+	if (u->state == UH1_TUNNEL) {
+		conn_shutdown(u->conn);
+		return;
+	}
 	if (u->chunked_request)
-		conn_write(u->conn, SPAN("0\r\n\r\n"));
+		send_last_chunk(u, trailers);
 	u->request_done = true;
 	if (u->state == UH1_HEAD)
 		set_timeout(u, timeouts(u)->response);
+}
+
+/* The time the pod has for its next bytes, by where it stands. */
+static void
+set_progress_timeout(struct upstream_h1 *u)
+{
+	if (u->state == UH1_BODY)
+		set_timeout(u, timeouts(u)->body);
+	else if (u->state == UH1_HEAD && u->request_done)
+		set_timeout(u, timeouts(u)->response);
+	else
+		conn_no_deadline(u->conn); /* a tunnel's is the client's */
 }
 
 static void
@@ -172,8 +207,7 @@ uh1_resume(struct upstream *base)
 
 	if (u->state == UH1_CLOSED)
 		return;
-	set_timeout(u,
-	    u->state == UH1_HEAD ? timeouts(u)->response : timeouts(u)->body);
+	set_progress_timeout(u);
 	conn_resume(u->conn);
 }
 
@@ -213,37 +247,38 @@ static const struct upstream_ops uh1_ops = {
     .close = uh1_close,
 };
 
+/* The response is complete; its trailer fields are passed on. */
 static void
 uh1_done(struct upstream_h1 *u)
 {
+	struct worker *w = u->base.worker;
+	struct h1_intake over;
+	struct h1_head trailers;
+
+	h1_head_init(&trailers, w->fields, w->nfields);
+	if (h1_intake_trailers(&u->intake, &trailers) == H1_BAD) {
+		uh1_fail(u, ERR_BAD_RESPONSE);
+		return;
+	}
 	u->state = UH1_DONE;
 	conn_settle(u->conn);
-	u->base.events->end(u->base.txn);
+	/* the trailers point into the intake: it must outlive the upstream */
+	over = u->intake;
+	u->intake = (struct h1_intake){0};
+	u->base.events->end(
+	    u->base.txn, trailers.nfields > 0 ? &trailers : NULL);
+	h1_intake_end(&over);
 }
 
 static void
-feed_length(struct upstream_h1 *u, struct span in)
-{
-	struct span piece = in;
-
-	if (piece.n > u->left) {
-		piece.n = u->left;
-		u->keep_alive = false; /* bytes that nobody asked for */
-	}
-	u->left -= piece.n;
-	u->base.events->data(u->base.txn, piece);
-	if (u->left == 0 && u->state == UH1_BODY)
-		uh1_done(u);
-}
-
-static void
-feed_chunked(struct upstream_h1 *u, struct span in)
+feed_body(struct upstream_h1 *u, struct span in)
 {
 	struct span piece;
 
 	while (u->state == UH1_BODY) {
-		switch (h1_parse_chunked(&u->chunks, &in, &piece)) {
+		switch (h1_intake_read(&u->intake, &in, &piece)) {
 		case H1_MORE:
+			set_progress_timeout(u);
 			return;
 		case H1_BAD:
 			uh1_fail(u, ERR_BAD_RESPONSE);
@@ -256,41 +291,25 @@ feed_chunked(struct upstream_h1 *u, struct span in)
 			continue;
 		}
 		if (in.n > 0)
-			u->keep_alive = false;
+			u->keep_alive = false; /* bytes nobody asked for */
 		uh1_done(u);
 	}
-}
-
-static void
-feed_body(struct upstream_h1 *u, struct span in)
-{
-	if (in.n == 0)
-		return;
-	set_timeout(u, timeouts(u)->body);
-	switch (u->body) {
-	case H1_BODY_LENGTH:
-		feed_length(u, in);
-		return;
-	case H1_BODY_CHUNKED:
-		feed_chunked(u, in);
-		return;
-	case H1_BODY_CLOSE:
-		u->base.events->data(u->base.txn, in);
-		return;
-	case H1_BODY_NONE:
-		break;
-	}
-	WRONG("a body where none can be");
 }
 
 static void
 begin_body(struct upstream_h1 *u, const struct h1_head *h)
 {
 	u->state = UH1_BODY;
-	u->body = h->body;
-	u->left = h->length;
-	u->chunks = (struct h1_chunks){0};
+	h1_intake_begin(&u->intake, h);
 	u->keep_alive = h->keep_alive && h->body != H1_BODY_CLOSE;
+}
+
+static void
+begin_tunnel(struct upstream_h1 *u)
+{
+	u->state = UH1_TUNNEL;
+	u->keep_alive = false;
+	conn_no_deadline(u->conn);
 }
 
 /*
@@ -316,19 +335,24 @@ feed_head(struct upstream_h1 *u, struct span in)
 	case H1_DONE:
 		break;
 	}
-	/* we never ask for an upgrade, so nobody may switch */
-	if (h.size > w->settings->limits.header_bytes || h.status == 101) {
+	/* nobody may switch who was not asked to (RFC 9110 15.2.2) */
+	if (h.size > w->settings->limits.header_bytes ||
+	    (h.status == 101 && !u->upgrade)) {
 		uh1_fail(u, ERR_BAD_RESPONSE);
 		return 0;
 	}
 	size = h.size;
 	if (h.status >= 200)
 		begin_body(u, &h);
+	else if (h.status == 101)
+		begin_tunnel(u);
 	u->base.events->head(u->base.txn, &h);
 	return size;
 }
 
-/* Heads, then the beginning of the body; what is left is kept. */
+static void feed(struct upstream_h1 *u, struct span in);
+
+/* Heads, then what follows them; an incomplete one is left. */
 static size_t
 feed_heads(struct upstream_h1 *u, struct span in)
 {
@@ -340,15 +364,9 @@ feed_heads(struct upstream_h1 *u, struct span in)
 			return used;
 		used += n;
 	}
-	if (u->state != UH1_BODY)
+	if (u->state == UH1_HEAD || u->state == UH1_CLOSED)
 		return used;
-	if (u->body == H1_BODY_NONE) {
-		if (used < in.n)
-			u->keep_alive = false;
-		uh1_done(u);
-	} else {
-		feed_body(u, (struct span){in.p + used, in.n - used});
-	}
+	feed(u, (struct span){in.p + used, in.n - used});
 	return in.n;
 }
 
@@ -394,6 +412,10 @@ feed(struct upstream_h1 *u, struct span in)
 	case UH1_BODY:
 		feed_body(u, in);
 		return;
+	case UH1_TUNNEL:
+		if (in.n > 0)
+			u->base.events->data(u->base.txn, in);
+		return;
 	case UH1_IDLE: /* nobody asked */
 		uh1_close(&u->base);
 		return;
@@ -409,9 +431,12 @@ feed(struct upstream_h1 *u, struct span in)
 static void
 uh1_ended(struct upstream_h1 *u)
 {
-	if (u->state == UH1_BODY && u->body == H1_BODY_CLOSE)
+	if (u->state == UH1_BODY && u->intake.body == H1_BODY_CLOSE)
 		uh1_done(u);
-	else
+	else if (u->state == UH1_TUNNEL) {
+		conn_pause(u->conn); /* nothing more will come */
+		u->base.events->end(u->base.txn, NULL);
+	} else
 		uh1_fail(u, ERR_POD_RESET);
 }
 
@@ -457,6 +482,25 @@ uh1_on_connected(struct upstream_h1 *u)
 	u->base.events->ready(u->base.txn);
 }
 
+/*
+ * The pod takes no more. It may have answered before it closed, to a body
+ * that it did not want to the end (RFC 9112 9.5): read that first.
+ */
+static void
+uh1_on_broken(struct upstream_h1 *u)
+{
+	if (u->state == UH1_CONNECTING) {
+		uh1_fail(u, ERR_CONNECT_FAILED);
+		return;
+	}
+	if ((u->state == UH1_HEAD || u->state == UH1_BODY) &&
+	    conn_read_on(u->conn))
+		uh1_on_readable(u);
+	if (u->state == UH1_HEAD || u->state == UH1_BODY ||
+	    u->state == UH1_TUNNEL)
+		uh1_fail(u, ERR_POD_RESET);
+}
+
 static void
 uh1_on_event(void *owner, enum conn_event event)
 {
@@ -478,9 +522,7 @@ uh1_on_event(void *owner, enum conn_event event)
 			u->base.events->blocked(u->base.txn);
 		return;
 	case CONN_DRAINED:
-		conn_no_deadline(u->conn);
-		if (u->request_done && u->state == UH1_HEAD)
-			set_timeout(u, timeouts(u)->response);
+		set_progress_timeout(u);
 		if (u->base.txn != NULL)
 			u->base.events->drained(u->base.txn);
 		return;
@@ -488,8 +530,7 @@ uh1_on_event(void *owner, enum conn_event event)
 		uh1_fail(u, timeout_reason(u));
 		return;
 	case CONN_FAILED:
-		uh1_fail(u, u->state == UH1_CONNECTING ? ERR_CONNECT_FAILED
-						       : ERR_POD_RESET);
+		uh1_on_broken(u);
 		return;
 	}
 }

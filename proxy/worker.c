@@ -5,6 +5,7 @@
 #include "proxy/worker.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,12 +17,15 @@
 
 #include <event2/event.h>
 
+#include "base/address.h"
 #include "base/check.h"
+#include "base/errs.h"
 #include "base/field.h"
 #include "base/log.h"
 #include "conf/settings.h"
 #include "proxy/client.h"
 #include "proxy/client_h1.h"
+#include "proxy/client_table.h"
 #include "proxy/conn.h"
 #include "proxy/listener.h"
 #include "proxy/mailbox.h"
@@ -48,7 +52,8 @@ struct worker_thread {
 	struct worker worker; /* first: what the folder shares */
 	struct event_base *base;
 	struct mailbox *box;
-	struct event *reopen; /* ends a pause in accepting */
+	struct access_ring *ring; /* used while the settings say so */
+	struct event *reopen;	  /* ends a pause in accepting */
 	LIST_HEAD(, door) doors;
 	pthread_t thread;
 	bool started;
@@ -77,17 +82,23 @@ connections(const struct worker_thread *wt)
 
 /* Full: say so as well as one can without reading, and close. */
 static void
-refuse(int fd)
+refuse(int fd, enum err e)
 {
-	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Type: text/plain\r\n"
-				   "Content-Length: 29\r\n"
-				   "Retry-After: 1\r\n"
-				   "Connection: close\r\n"
-				   "\r\n"
-				   "503 connection limit reached\n";
+	const char *body = err_line(e);
+	char answer[256];
+	int n;
 
-	if (send(fd, full, sizeof full - 1, MSG_NOSIGNAL) > 0)
+	n = snprintf(answer, sizeof answer,
+	    "HTTP/1.1 503 Service Unavailable\r\n"
+	    "Content-Type: text/plain\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Retry-After: 1\r\n"
+	    "Connection: close\r\n"
+	    "\r\n"
+	    "%s",
+	    strlen(body), body);
+	CHECK(n > 0 && (size_t)n < sizeof answer);
+	if (send(fd, answer, (size_t)n, MSG_NOSIGNAL) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
 }
@@ -117,6 +128,31 @@ on_reopen(evutil_socket_t fd, short what, void *arg)
 		event_add(d->event, NULL);
 }
 
+/*
+ * Counts a connection of the address, where there is a limit. Behind a
+ * balancer that names its clients this is done once the client is known.
+ */
+static bool
+admit(const struct door *d, const struct sockaddr_storage *peer, bool *counted)
+{
+	const struct worker *w = &d->thread->worker;
+	uint32_t limit = w->settings->limits.connections_per_client;
+	char ip[INET6_ADDRSTRLEN];
+	const void *address = &((const struct sockaddr_in *)peer)->sin_addr;
+
+	*counted = limit > 0 && !d->listener->proxy_protocol;
+	if (!*counted)
+		return true;
+	if (peer->ss_family == AF_INET6)
+		address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+	if (client_table_enter(
+		w->client_table, peer->ss_family, address, limit))
+		return true;
+	address_ip(peer, ip, sizeof ip);
+	log_debug("client %s: refused: %s", ip, err_words(ERR_CLIENT_LIMIT));
+	return false;
+}
+
 /* One connection; false when there is none waiting, or none can be taken. */
 static bool
 accept_one(struct door *d)
@@ -124,6 +160,7 @@ accept_one(struct door *d)
 	struct worker_thread *wt = d->thread;
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof peer;
+	bool counted;
 	int fd;
 
 	fd = accept4(d->fd, (struct sockaddr *)&peer, &len,
@@ -135,9 +172,11 @@ accept_one(struct door *d)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	if (connections(wt) >= wt->worker.settings->limits.connections)
-		refuse(fd);
+		refuse(fd, ERR_OVERLOADED);
+	else if (!admit(d, &peer, &counted))
+		refuse(fd, ERR_CLIENT_LIMIT);
 	else
-		client_h1_accept(&wt->worker, d->listener, fd, &peer);
+		client_h1_accept(&wt->worker, d->listener, fd, &peer, counted);
 	return true;
 }
 
@@ -200,6 +239,15 @@ tell_main(struct worker_thread *wt, struct message m)
 	mailbox_send(wt->worker.to_main, &m);
 }
 
+/* The access log's ring, where there is a log. */
+static void
+use_ring(struct worker_thread *wt)
+{
+	struct worker *w = &wt->worker;
+
+	w->log = w->settings->access_log.path != NULL ? wt->ring : NULL;
+}
+
 static void
 take_plan(struct worker_thread *wt, const struct message *m)
 {
@@ -208,6 +256,7 @@ take_plan(struct worker_thread *wt, const struct message *m)
 
 	CHECK(plan_use_set(w, m->plan) == 0);
 	w->settings = m->settings;
+	use_ring(wt);
 	if (nfields > w->nfields) {
 		w->fields = reallocarray(w->fields, nfields, sizeof *w->fields);
 		CHECK(w->fields != NULL);
@@ -310,7 +359,8 @@ new_base(void)
 
 struct worker *
 worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
-    const struct settings *settings)
+    const struct settings *settings, struct access_ring *ring,
+    struct client_table *client_table)
 {
 	struct worker_thread *wt = calloc(1, sizeof *wt);
 	struct worker *w;
@@ -322,6 +372,9 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	w->index = index;
 	w->to_main = to_main;
 	w->settings = settings;
+	w->client_table = client_table;
+	wt->ring = ring;
+	use_ring(wt);
 	w->nfields = settings->limits.header_count;
 	TAILQ_INIT(&w->clients);
 	TAILQ_INIT(&w->idle);

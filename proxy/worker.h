@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+struct access_ring;
+struct client_table;
 struct mailbox;
 struct plan;
 struct settings;
@@ -15,10 +17,12 @@ struct worker;
 /*
  * The plan must have been held once for this worker (it says MSG_PLAN_LEFT
  * when it is done with it); the settings stay valid until the worker has
- * answered the next MSG_PLAN. NULL with errno set.
+ * answered the next MSG_PLAN. The ring and the client table outlive the
+ * worker. NULL with errno set.
  */
 struct worker *worker_new(unsigned index, struct mailbox *to_main,
-    struct plan *plan, const struct settings *settings);
+    struct plan *plan, const struct settings *settings,
+    struct access_ring *ring, struct client_table *client_table);
 /* Starts the thread; -1 with errno set. */
 int worker_start(struct worker *w);
 /* Any thread. */

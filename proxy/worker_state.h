@@ -14,7 +14,9 @@
 
 #define WORKER_MAGIC 0x30420001u
 
+struct access_ring;
 struct client;
+struct client_table;
 struct field;
 struct mailbox;
 struct plan_use;
@@ -32,7 +34,10 @@ struct worker {
 	struct mailbox *to_main;
 	/* valid until the next MSG_PLAN: never kept across a turn */
 	const struct settings *settings;
-	struct plan_use *plan; /* the current one */
+	struct plan_use *plan;	 /* the current one */
+	struct access_ring *log; /* NULL: the access log is off */
+	/* connections per client address, all workers' */
+	struct client_table *client_table;
 
 	struct client_list clients;
 	unsigned nclients;

@@ -24,6 +24,7 @@ struct pod_slot {
 	alignas(64) _Atomic uint32_t inflight; /* read by main */
 	uint32_t nidle;			       /* worker's own */
 	struct upstream *idle;		       /* worker's own, newest first */
+	uint64_t avoid_until_us; /* worker's own: it refused a connection */
 };
 
 struct pod {

@@ -48,9 +48,20 @@ enum {
 	RETRY_RESET = 1 << 1,
 };
 
+/* Where a retry may go. */
+enum retry_version {
+	RETRY_SAME,   /* another pod of the same version */
+	RETRY_STABLE, /* the stable version */
+	RETRY_ANY,    /* another version, the heaviest with a ready pod */
+};
+
 struct retry_spec {
 	unsigned attempts; /* additional ones; 0 = never */
 	unsigned on;
+	enum retry_version version;
+	/* retries per request in hundredths of a percent; 10000 = no limit */
+	unsigned budget;
+	uint32_t body_bytes; /* a longer request body is not kept for one */
 };
 
 struct service_spec {

@@ -26,7 +26,8 @@ struct tally_slot {
 	tally_count retries;
 	tally_count duration_us; /* sum over all answers */
 	tally_count buckets[HIST_BUCKETS];
-	uint32_t cursor; /* worker's own: where round_robin stands */
+	uint32_t cursor;     /* worker's own: where round_robin stands */
+	uint32_t retry_debt; /* worker's own: see proxy/retry.h */
 };
 
 struct tally {

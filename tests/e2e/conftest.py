@@ -51,9 +51,13 @@ def app(ports):
         started.append(a)
         return a
     yield start
-    for a in started:
-        if a.process.poll() is None:
-            a.kill()
+    try:
+        for a in started:
+            a.stop()
+    finally:
+        for a in started:
+            if a.process.poll() is None:
+                a.kill()
 
 
 @pytest.fixture

@@ -280,9 +280,24 @@ class App:
             return False
 
     def kill(self):
+        """As a crash would."""
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
+
+    def stop(self):
+        """Ends it, and judges it as the proxy is judged."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        elif self.process.returncode == -signal.SIGKILL:
+            return
+        try:
+            _, log = self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        assert not RUBBISH.search(log.decode()), log.decode()
+        assert self.process.returncode == 0, self.process.returncode
 
 
 def run_cli(*arguments, env=None, seconds=PATIENCE):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from client import get
-from harness import BIN, PATIENCE, Proxy, UnixConnection
+from harness import BIN, PATIENCE, Proxy, UnixConnection, service
 
 
 @pytest.fixture
@@ -40,7 +40,6 @@ def test_second_instance_is_refused(p):
 def test_a_file_that_is_no_socket_is_left_alone(ports, tmp_path, app):
     path = tmp_path / "precious"
     path.write_text("data")
-    from harness import service
     one = Proxy(ports, {"admin": {"socket": str(path)},
                         "services": {"shop": service(
                             {"v1": [app("1").port]})}})

@@ -1,4 +1,5 @@
 """Bodies of any size, streamed both ways in bounded memory."""
+import asyncio
 import hashlib
 import os
 import socket
@@ -9,6 +10,7 @@ import pytest
 
 from client import Client, request
 from harness import PATIENCE, SAN, wait_for
+from pods import answer
 
 MIB = 1 << 20
 # A sanitizer makes each byte slow and keeps freed memory on purpose.
@@ -183,9 +185,9 @@ def test_body_down(shop, big, digest, chunked):
     p = shop({"v1": [big.port]}, workers=1)
     with Client(p.port, 120) as c:
         c.send(request(path="/chunked" if chunked else "/length"))
-        answer = c.head()
-        assert answer.status == 200
-        length = answer.get("Content-Length")
+        got = c.head()
+        assert got.status == 200
+        length = got.get("Content-Length")
         assert (length is None) == chunked
         reader = Reader(c.socket, c.buffer).body(
             int(length) if length else None)
@@ -202,9 +204,9 @@ def test_body_up(shop, big, digest, chunked):
     with Client(p.port, 120) as c:
         c.send(request("PUT", fields=[framing]))
         send_body(c.socket, SIZE, chunked)
-        answer = c.response()
-    assert answer.status == 200
-    assert answer.body.decode() == f"{SIZE} {digest}"
+        got = c.response()
+    assert got.status == 200
+    assert got.body.decode() == f"{SIZE} {digest}"
     small(p)
 
 
@@ -240,8 +242,6 @@ def test_a_reader_that_stops_stops_the_pod(shop, big):
 
 
 def test_a_pod_that_stops_reading_stops_the_client(shop, pod):
-    import asyncio
-
     async def deaf(reader, writer):
         reader._transport.pause_reading()
         await asyncio.sleep(3600)
@@ -267,22 +267,19 @@ def test_a_pod_that_stops_reading_stops_the_client(shop, pod):
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 16384, 65535, 65536,
                                   65537, 300000])
 def test_every_size_around_the_buffers(shop, pod, size):
-    import hashlib as h
-    from pods import answer
-
     def respond(asked):
         return answer(200, asked.body,
-                      [("X-Sum", h.sha1(asked.body).hexdigest())])
+                      [("X-Sum", hashlib.sha1(asked.body).hexdigest())])
     p = shop({"v1": [pod(respond).port]}, workers=1)
     body = (BLOCK * 2)[:size]
     with Client(p.port) as c:
         for named in ({"body": body},
                       {"chunks": [body[i:i + 7000]
                                   for i in range(0, size, 7000)]}):
-            answer_ = c.ask("POST", **named)
-            assert answer_.status == 200
-            assert answer_.body == body
-            assert answer_.get("X-Sum") == h.sha1(body).hexdigest()
+            got = c.ask("POST", **named)
+            assert got.status == 200
+            assert got.body == body
+            assert got.get("X-Sum") == hashlib.sha1(body).hexdigest()
 
 
 def test_body_limit(shop, pod):
@@ -290,8 +287,8 @@ def test_body_limit(shop, pod):
     with Client(p.port) as c:
         assert c.ask("POST", body=b"x" * 1024).status == 200
         c.send(request("POST", fields=[("Content-Length", "1025")]))
-        answer = c.response()
-        assert answer.status == 413 and b"exceeds the limit" in answer.body
+        got = c.response()
+        assert got.status == 413 and b"exceeds the limit" in got.body
     with Client(p.port) as c:
         c.send(request("POST", chunks=[b"x" * 600] * 4))
         assert c.response().status == 413

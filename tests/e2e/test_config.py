@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from harness import BIN, PATIENCE, run_cli, service
+from client import get
+from harness import BIN, PATIENCE, run_cli, service, wait_for
 
 GOOD = """
 listen:
@@ -144,8 +145,6 @@ services:
     versions: {{ v1: {{ pods: [127.0.0.1:{ports.reserve()}] }} }}
     stable: v1
 """)
-    from client import get
-    from harness import wait_for
 
     def answers():
         try:
@@ -165,7 +164,6 @@ services:
 
 def test_many_services_are_no_trouble(proxy, ports):
     """1,000 services with 10 pods each load, and the last one is found."""
-    from client import get
     dead = ports.reserve()
     # Loopback has many addresses; nobody listens on these.
     services = {

@@ -1,4 +1,5 @@
 """Health checks: who may take requests, and since when."""
+import asyncio
 import time
 
 import pytest
@@ -111,7 +112,6 @@ def test_expected_status(shop, pod):
 
 @pytest.mark.parametrize("how", ["hang", "close", "rubbish", "half"])
 def test_checks_that_get_no_answer(shop, pod, how):
-    import asyncio
     broken = []
 
     async def raw(reader, writer):

@@ -1,6 +1,7 @@
 """Counters: what was sent is what is counted."""
 import re
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -129,7 +130,6 @@ def test_the_window_slides(shop, pod):
 
 
 def test_metrics_over_tcp(shop, pod, ports):
-    import urllib.request
     port = ports.reserve()
     p = shop({"v1": [pod().port]}, config={"workers": 1})
     config = dict(p.config)

@@ -39,7 +39,8 @@ def test_a_hidden_failure_still_counts_against_the_pod(shop, pod):
     """The retry hides it from the client, not from the error rate."""
     broken, good = pod(lambda asked: None), pod(lambda a: app_answer("1"))
     p = shop({"v1": [broken.port, good.port]},
-             service={"balance": "round_robin"}, workers=1)
+             service={"balance": "round_robin",
+                      "retry": {"budget": "100%"}}, workers=1)
     load = Load(p.port, 4, 100).run()
     assert load.failures() == []
     v1 = p.version("v1")

@@ -1,7 +1,10 @@
 """Who gets a request: exact shares of the weights, and rules before them."""
+import asyncio
+
 import pytest
 
 from client import Load, get, request
+from harness import service
 from pods import app_answer
 
 
@@ -62,8 +65,6 @@ def test_round_robin_serves_pods_alike(shop, pod):
 
 
 def test_least_request_avoids_the_busy_pod(shop, pod):
-    import asyncio
-
     async def slow(asked):
         await asyncio.sleep(0.2)
         return app_answer("1")
@@ -130,7 +131,6 @@ def test_the_first_matching_rule_wins_and_parts_are_joined(shop, pod):
 
 
 def test_hosts_and_paths_lead_to_services(proxy, pod, ports):
-    from harness import service
     names = ["exact", "prefix", "wild", "any"]
     ports_by = {n: pod(lambda asked, n=n: app_answer(n)).port for n in names}
     routes = {"exact": [{"host": "shop.test", "path": {"exact": "/cart"}}],

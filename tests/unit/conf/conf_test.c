@@ -15,16 +15,18 @@
 static const char everything[] =
     "listen:\n"
     "  - address: 127.0.0.1:8080\n"
-    "  - address: \"[::1]:8081\"\n"
+    "  - { address: \"[::1]:8081\", proxy_protocol: true }\n"
     "admin: { socket: /run/admin.sock, address: 127.0.0.1:9900 }\n"
     "workers: 3\n"
     "timeouts: { header: 1s, body: 2s, idle: 3s, connect: 4ms, response: 5m,\n"
     "            tunnel: 30d, drain: 0s }\n"
-    "limits: { connections: 7, header_bytes: 1MiB, header_count: 9,\n"
-    "          body_bytes: 10GiB }\n"
+    "limits: { connections: 7, connections_per_client: 3,\n"
+    "          requests_per_connection: 4, uri_bytes: 256,\n"
+    "          header_bytes: 1MiB, header_count: 9, body_bytes: 10GiB }\n"
     "forward: { x_forwarded: replace, via: false,\n"
     "           trusted: [10.0.0.0/8, 192.168.1.2, \"fd00::/9\", \"::1\",\n"
     "                     0.0.0.0/0] }\n"
+    "access_log: { path: /var/log/shunt.log, format: combined }\n"
     "services:\n"
     "  shop:\n"
     "    routes:\n"
@@ -52,7 +54,8 @@ static const char everything[] =
     "              fall: 5, start_period: 1m, initial: up,\n"
     "              expect: { status: 204, body: \"\" } }\n"
     "    errors: { status: 400-499 }\n"
-    "    retry: { attempts: 0, on: [reset], version: same }\n"
+    "    retry: { attempts: 0, on: [reset], version: any,\n"
+    "             budget: 12.34%, body_bytes: 16MiB }\n"
     "    empty: 503\n"
     "  other:\n"
     "    routes: [{ host: other.example.com }]\n"
@@ -116,10 +119,14 @@ test_settings(void **state)
 	const struct settings *s = &c->settings;
 
 	assert_int_equal(s->nlisteners, 2);
-	assert_string_equal(s->listeners[0].text, "127.0.0.1:8080");
-	assert_int_equal(s->listeners[0].sa.ss_family, AF_INET);
-	assert_string_equal(s->listeners[1].text, "[::1]:8081");
-	assert_int_equal(s->listeners[1].sa.ss_family, AF_INET6);
+	assert_string_equal(s->listeners[0].address.text, "127.0.0.1:8080");
+	assert_int_equal(s->listeners[0].address.sa.ss_family, AF_INET);
+	assert_false(s->listeners[0].proxy_protocol);
+	assert_string_equal(s->listeners[1].address.text, "[::1]:8081");
+	assert_int_equal(s->listeners[1].address.sa.ss_family, AF_INET6);
+	assert_true(s->listeners[1].proxy_protocol);
+	assert_string_equal(s->access_log.path, "/var/log/shunt.log");
+	assert_int_equal(s->access_log.format, LOG_FORMAT_COMBINED);
 	assert_string_equal(s->admin_socket, "/run/admin.sock");
 	assert_string_equal(s->admin.text, "127.0.0.1:9900");
 	assert_int_equal(s->workers, 3);
@@ -131,6 +138,9 @@ test_settings(void **state)
 	assert_int_equal(s->timeouts.tunnel, 2592000000u);
 	assert_int_equal(s->timeouts.drain, 0);
 	assert_int_equal(s->limits.connections, 7);
+	assert_int_equal(s->limits.connections_per_client, 3);
+	assert_int_equal(s->limits.requests_per_connection, 4);
+	assert_int_equal(s->limits.uri_bytes, 256);
 	assert_int_equal(s->limits.header_bytes, 1 << 20);
 	assert_int_equal(s->limits.header_count, 9);
 	assert_int_equal(s->limits.body_bytes, 10ull << 30);
@@ -271,6 +281,9 @@ test_service(void **state)
 	assert_int_equal(s->error_max, 499);
 	assert_int_equal(s->retry.attempts, 0);
 	assert_int_equal(s->retry.on, RETRY_RESET);
+	assert_int_equal(s->retry.version, RETRY_ANY);
+	assert_int_equal(s->retry.budget, 1234);
+	assert_int_equal(s->retry.body_bytes, 16 << 20);
 	assert_false(s->empty_stable);
 }
 
@@ -281,6 +294,9 @@ test_default_settings(void **state)
 	const struct settings *s = &c->settings;
 
 	assert_int_equal(s->nlisteners, 1);
+	assert_false(s->listeners[0].proxy_protocol);
+	assert_null(s->access_log.path);
+	assert_int_equal(s->access_log.format, LOG_FORMAT_JSON);
 	assert_null(s->admin_socket);
 	assert_int_equal(s->admin.len, 0);
 	assert_int_equal(s->workers, 0);
@@ -292,6 +308,9 @@ test_default_settings(void **state)
 	assert_int_equal(s->timeouts.tunnel, 3600000);
 	assert_int_equal(s->timeouts.drain, 30000);
 	assert_int_equal(s->limits.connections, 10000);
+	assert_int_equal(s->limits.connections_per_client, 0);
+	assert_int_equal(s->limits.requests_per_connection, 0);
+	assert_int_equal(s->limits.uri_bytes, 8 << 10);
 	assert_int_equal(s->limits.header_bytes, 64 << 10);
 	assert_int_equal(s->limits.header_count, 128);
 	assert_int_equal(s->limits.body_bytes, 0);
@@ -319,6 +338,9 @@ test_default_service(void **state)
 	assert_int_equal(s->error_max, 599);
 	assert_int_equal(s->retry.attempts, 1);
 	assert_int_equal(s->retry.on, RETRY_CONNECT | RETRY_RESET);
+	assert_int_equal(s->retry.version, RETRY_SAME);
+	assert_int_equal(s->retry.budget, 2000);
+	assert_int_equal(s->retry.body_bytes, 64 << 10);
 	assert_true(s->empty_stable);
 }
 

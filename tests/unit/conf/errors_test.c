@@ -19,6 +19,9 @@
 #define REST "services: {s: {versions: {v: {pods: []}}}}\n"
 #define WANT_ADDRESS \
 	"expected an address such as 127.0.0.1:8080 or [::1]:8080, found "
+#define WANT_BUDGET                                                         \
+	"expected a percentage from 0% to 100% with at most two decimals, " \
+	"found "
 #define NO_WEIGHT \
 	"weights add up to 0: at least one version needs a weight above 0"
 #define NOT_YET "is not available in this release"
@@ -38,9 +41,11 @@ static const struct row whole_file[] = {
     {"# only this\n", "1:1: the file is empty, expected a map with at least "
 		      "the keys listen and services\n"},
     {"hello", "1:1: expected a map with the keys listen, admin, workers, "
-	      "timeouts, limits, forward, services, found a string\n"},
+	      "timeouts, limits, forward, access_log, services, found a "
+	      "string\n"},
     {"[a]", "1:1: expected a map with the keys listen, admin, workers, "
-	    "timeouts, limits, forward, services, found a list\n"},
+	    "timeouts, limits, forward, access_log, services, found a "
+	    "list\n"},
     {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
     {TOP, "1:1: missing key \"services\"\n"},
     {REST, "1:1: missing key \"listen\"\n"},
@@ -48,7 +53,7 @@ static const struct row whole_file[] = {
 	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
     {TOP "backend: 1\n" REST,
 	"2:1: unknown key \"backend\", known: listen, admin, workers, "
-	"timeouts, limits, forward, services\n"},
+	"timeouts, limits, forward, access_log, services\n"},
     {TOP "workers: 1\nworkers: 2\n" REST,
 	"3:1: duplicate key \"workers\", first on line 2\n"},
     {TOP "services:\n", "2:10: expected a map of services, found nothing\n"},
@@ -68,7 +73,7 @@ static const struct row whole_file[] = {
 	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
 	"7:1: unknown key \"who\", known: listen, admin, workers, timeouts, "
-	"limits, forward, services\n"},
+	"limits, forward, access_log, services\n"},
 };
 
 static const struct row top_keys[] = {
@@ -76,7 +81,8 @@ static const struct row top_keys[] = {
 	"1:9: expected a list of listeners, found a string\n"},
     {"listen: []\n" REST, "1:9: expected at least one listener\n"},
     {"listen: [127.0.0.1:80]\n" REST,
-	"1:10: expected a map with the key address, found a string\n"},
+	"1:10: expected a map with the keys address, proxy_protocol, found "
+	"a string\n"},
     {"listen: [{}]\n" REST, "1:10: missing key \"address\"\n"},
     {"listen: [{adress: 127.0.0.1:80}]\n" REST,
 	"1:11: unknown key \"adress\", did you mean \"address\"?\n"},
@@ -105,8 +111,20 @@ static const struct row top_keys[] = {
 	"2:9: unknown key \"port\", known: socket, address\n"},
     {TOP "admin: here\n" REST,
 	"2:8: expected a map with the keys socket, address, found a string\n"},
-    {TOP "state: /var/lib/shunt.db\naccess_log: {path: \"-\"}\n" REST,
-	"2:1: \"state\" " NOT_YET "\n3:1: \"access_log\" " NOT_YET "\n"},
+    {"listen: [{address: 127.0.0.1:80, proxy_protocol: v2}]\n" REST,
+	"1:50: expected true or false, found \"v2\"\n"},
+    {"listen: [{proxy_protocol: true}]\n" REST,
+	"1:10: missing key \"address\"\n"},
+    {TOP "state: /var/lib/shunt.db\n" REST, "2:1: \"state\" " NOT_YET "\n"},
+    {TOP "access_log: {path: \"-\", format: combined}\n" REST, ""},
+    {TOP "access_log: {path: /var/log/shunt.log}\n" REST, ""},
+    {TOP "access_log: {}\n" REST, "2:13: missing key \"path\"\n"},
+    {TOP "access_log: \"-\"\n" REST,
+	"2:13: expected a map with the keys path, format, found a string\n"},
+    {TOP "access_log: {path: \"\", format: xml}\n" REST,
+	"2:20: expected a path, or \"-\" for the standard output, found "
+	"\"\"\n"
+	"2:32: expected one of json, combined, found \"xml\"\n"},
     {TOP "workers: auto\n" REST, ""},
     {TOP "workers: 256\n" REST, ""},
     {TOP "workers: 0\n" REST,
@@ -337,12 +355,20 @@ static const struct row service_keys[] = {
 	"5:22: expected a status such as 500, or a range such as 500-599, "
 	"found \"500-600\"\n"
 	"5:31: \"body\" " NOT_YET "\n"},
-    {SHOP "    retry: {attempts: 11, on: [connect, timeout], version: any, "
-	  "budget: 20%}\n",
+    {SHOP "    retry: {attempts: 11, on: [connect, timeout], version: v2, "
+	  "budget: 20, body_bytes: 16385KiB}\n",
 	"5:23: expected an integer from 0 to 10, found \"11\"\n"
 	"5:41: expected connect or reset, found \"timeout\"\n"
-	"5:60: \"version\" other than \"same\" " NOT_YET "\n"
-	"5:65: \"budget\" " NOT_YET "\n"},
+	"5:60: expected one of same, stable, any, found \"v2\"\n"
+	"5:72: " WANT_BUDGET "\"20\"\n"
+	"5:88: expected a size from 0 to 16MiB, found \"16385KiB\"\n"},
+    {SHOP "    retry: {version: any, budget: 0%, body_bytes: 16MiB}\n", ""},
+    {SHOP "    retry: {version: stable, budget: 0.01%}\n", ""},
+    {SHOP "    retry: {budget: 0.001%}\n",
+	"5:21: " WANT_BUDGET "\"0.001%\"\n"},
+    {SHOP "    retry: {budget: 100.01%}\n",
+	"5:21: " WANT_BUDGET "\"100.01%\"\n"},
+    {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
 	"5:17: expected a list of connect and reset, found a string\n"},
     {SHOP "    empty: 500\n",

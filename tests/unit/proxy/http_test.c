@@ -63,7 +63,59 @@ hop_fields_go(void **state)
 	    "GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: close, X-A\r\n"
 	    "X-A: 1\r\nX-B: 2\r\nKeep-Alive: 5\r\nTE: trailers\r\n"
 	    "Upgrade: x\r\nProxy-Connection: y\r\n\r\n",
-	    f, "GET /a?b HTTP/1.1\r\nHost: h\r\nX-B: 2\r\n\r\n");
+	    f,
+	    "GET /a?b HTTP/1.1\r\nHost: h\r\nX-B: 2\r\nTE: trailers\r\n"
+	    "Connection: TE\r\n\r\n");
+}
+
+static void
+upgrades_and_last_hops(void **state)
+{
+	struct http_forward f = append;
+	struct h1_head h;
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	f.upgrade = true;
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+		      "Connection: keep-alive, Upgrade\r\n\r\n",
+	    f,
+	    "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+	    "Connection: upgrade\r\n\r\n");
+	f.upgrade = false;
+	check_request(
+	    "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 5\r\n\r\n", f,
+	    "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 4\r\n\r\n");
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 5\r\n\r\n", f,
+	    "GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 5\r\n\r\n");
+	h = request("TRACE / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
+	assert_true(http_last_hop(&h));
+	h = request("GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
+	assert_false(http_last_hop(&h));
+	h = request(
+	    "GET / HTTP/1.0\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+	assert_false(http_wants_upgrade(&h));
+}
+
+static void
+trailers(void **state)
+{
+	static const char section[] = "X-Sum: 1\r\nHost: evil\r\n"
+				      "Content-Length: 9\r\n"
+				      "Set-Cookie: a=b\r\nY: 2\r\n\r\n";
+	static const char expect[] = "0\r\nX-Sum: 1\r\nY: 2\r\n\r\n";
+	struct h1_head h;
+	char buf[128];
+
+	(void)state;
+	h1_head_init(&h, fields, FIELDS_MAX);
+	assert_int_equal(h1_parse_trailers(span_of(section), &h), H1_DONE);
+	assert_int_equal(
+	    http_write_trailers(buf, sizeof buf, &h), sizeof expect - 1);
+	assert_memory_equal(buf, expect, sizeof expect - 1);
+	assert_int_equal(http_write_trailers(buf, 5, &h), 5);
+	assert_memory_equal(buf, "0\r\n\r\n", 5);
 }
 
 /* Naming Host in Connection must not let a request go without one. */
@@ -269,6 +321,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hop_fields_go),
+	    cmocka_unit_test(upgrades_and_last_hops),
+	    cmocka_unit_test(trailers),
 	    cmocka_unit_test(host_cannot_be_named_away),
 	    cmocka_unit_test(forwarding_fields),
 	    cmocka_unit_test(framing_is_ours),

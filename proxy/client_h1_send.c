@@ -1,0 +1,188 @@
+/* What a txn orders from an HTTP/1.x client: framed responses, tunnels. */
+#include "proxy/client_h1_send.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "conf/settings.h"
+#include "proxy/client_h1_state.h"
+#include "proxy/conn.h"
+#include "proxy/http.h"
+#include "proxy/worker_state.h"
+
+/* The framing that this client understands (RFC 9112 6.1, 6.3). */
+static void
+choose_framing(struct client_h1 *c, const struct h1_head *h)
+{
+	bool unsized = h->body == H1_BODY_CHUNKED || h->body == H1_BODY_CLOSE;
+
+	c->chunked_response = unsized && !c->http_1_0;
+	if ((unsized && c->http_1_0) || c->state != CH1_WAIT ||
+	    c->base.worker->draining)
+		c->keep_alive = false;
+}
+
+static void
+begin_tunnel(struct client_h1 *c)
+{
+	c->state = CH1_TUNNEL;
+	c->keep_alive = false;
+	c->chunked_response = false;
+	ch1_tunnel_timeout(c);
+	conn_resume(c->conn);
+	conn_kick(c->conn);
+}
+
+static void
+ch1_send_head(struct client *base, const struct h1_head *h)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+	struct loop *l = ch1_loop(c);
+	bool interim = h->status < 200;
+	struct http_answer a = {.via = ch1_settings(c)->forward.via};
+	size_t n;
+
+	CHECK_OBJ(base, CLIENT_MAGIC);
+	if (h->status == 101) {
+		a.upgrade = true;
+		begin_tunnel(c);
+	} else if (interim && c->http_1_0) {
+		return;
+	}
+	if (!interim) {
+		choose_framing(c, h);
+		a.date = loop_date(l);
+		a.chunked = c->chunked_response;
+		a.close = !c->keep_alive;
+		a.keep_alive = c->http_1_0 && c->keep_alive;
+	}
+	conn_flush(l); /* the head buffer may be on its way */
+	n = http_write_response(l->head, l->head_size, h, &a);
+	CHECK(n > 0); /* a parsed head fits, see loop_init() */
+	conn_write(c->conn, (struct span){l->head, n});
+}
+
+static void
+ch1_send_data(struct client *base, struct span piece)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+	char size[24];
+	int n;
+
+	if (c->state == CH1_CLOSED || piece.n == 0)
+		return;
+	if (!c->chunked_response) {
+		if (c->state == CH1_TUNNEL)
+			ch1_tunnel_timeout(c);
+		conn_write(c->conn, piece);
+		return;
+	}
+	n = snprintf(size, sizeof size, "%zx\r\n", piece.n);
+	conn_write_small(c->conn, (struct span){size, (size_t)n});
+	conn_write(c->conn, piece);
+	conn_write(c->conn, SPAN("\r\n"));
+}
+
+/* The last chunk, and what the pod sent behind its own. */
+static void
+send_last_chunk(struct client_h1 *c, const struct h1_head *trailers)
+{
+	struct loop *l = ch1_loop(c);
+	size_t n;
+
+	c->chunked_response = false;
+	if (trailers == NULL) {
+		conn_write(c->conn, SPAN("0\r\n\r\n"));
+		return;
+	}
+	conn_flush(l); /* the head buffer may be on its way */
+	n = http_write_trailers(l->head, l->head_size, trailers);
+	conn_write(c->conn, (struct span){l->head, n});
+}
+
+static void
+ch1_send_end(struct client *base, const struct h1_head *trailers)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+	bool all_read = c->state == CH1_WAIT;
+
+	if (c->state == CH1_TUNNEL && !c->ended) {
+		conn_shutdown(c->conn); /* the client may go on */
+		return;
+	}
+	c->txn = NULL;
+	if (c->state == CH1_CLOSED)
+		return;
+	ch1_drop_intake(c);
+	if (c->chunked_response)
+		send_last_chunk(c, trailers);
+	if (c->keep_alive && all_read)
+		ch1_next(c);
+	else
+		ch1_finish(c, all_read || c->state == CH1_TUNNEL);
+}
+
+static void
+ch1_pause(struct client *base)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+
+	if (c->state != CH1_BODY && c->state != CH1_TUNNEL)
+		return;
+	c->held = true;
+	conn_pause(c->conn);
+	if (c->state == CH1_BODY)
+		conn_no_deadline(c->conn);
+}
+
+static void
+ch1_resume(struct client *base)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+
+	if ((c->state != CH1_BODY && c->state != CH1_TUNNEL) || !c->held)
+		return;
+	c->held = false;
+	if (c->state == CH1_BODY)
+		ch1_body_timeout(c);
+	else
+		ch1_tunnel_timeout(c);
+	conn_resume(c->conn);
+	conn_kick(c->conn);
+}
+
+static void
+ch1_reset(struct client *base, enum err reason)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+
+	(void)reason;
+	c->txn = NULL;
+	ch1_close(c);
+}
+
+static void
+ch1_drain(struct client *base)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+
+	if (c->state == CH1_IDLE)
+		ch1_timeout(c, CH1_DRAIN_IDLE_US);
+}
+
+static void
+ch1_op_close(struct client *base)
+{
+	ch1_close((struct client_h1 *)base);
+}
+
+const struct client_ops ch1_ops = {
+    .send_head = ch1_send_head,
+    .send_data = ch1_send_data,
+    .send_end = ch1_send_end,
+    .pause = ch1_pause,
+    .resume = ch1_resume,
+    .reset = ch1_reset,
+    .drain = ch1_drain,
+    .close = ch1_op_close,
+};

@@ -1,0 +1,75 @@
+/* Judging retries, and keeping bodies for them. */
+#include "proxy/retry.h"
+
+/*
+ * The budget as a debt: each retry adds a request's worth, each request pays
+ * back `budget` of one, and new retries stop at the ceiling. So a quiet
+ * service may still retry, and a failing one is not buried under retries.
+ */
+#define REQUEST	 10000u
+#define DEBT_MAX (20u * REQUEST)
+
+void
+retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
+    bool idempotent, bool has_body)
+{
+	*r = (struct retry){
+	    .spec = spec,
+	    .debt = debt,
+	    .left = spec->attempts,
+	    .idempotent = idempotent,
+	    .keeping = has_body && idempotent && spec->attempts > 0 &&
+		       (spec->on & RETRY_RESET) && spec->body_bytes > 0,
+	};
+	*debt -= *debt < spec->budget ? *debt : spec->budget;
+}
+
+void
+retry_end(struct retry *r)
+{
+	inbuf_free(&r->kept);
+}
+
+void
+retry_forget_body(struct retry *r)
+{
+	r->keeping = false;
+	inbuf_free(&r->kept);
+}
+
+void
+retry_note_body(struct retry *r, struct span piece)
+{
+	r->body_begun = true;
+	if (!r->keeping)
+		return;
+	if (inbuf_span(&r->kept).n + piece.n > r->spec->body_bytes ||
+	    !inbuf_append(&r->kept, piece))
+		retry_forget_body(r);
+}
+
+static bool
+is_allowed(const struct retry *r, enum err e)
+{
+	if (err_reason(e) == REASON_CONNECT)
+		return r->spec->on & RETRY_CONNECT;
+	return (r->spec->on & RETRY_RESET) && r->idempotent;
+}
+
+enum retry_verdict
+retry_judge(struct retry *r, enum err e, bool clean, bool fresh)
+{
+	if (!err_may_retry(e) || (r->body_begun && !r->keeping))
+		return RETRY_NO;
+	if (clean && !fresh)
+		return r->idempotent ? RETRY_FREE : RETRY_NO;
+	if (r->left == 0 || !is_allowed(r, e))
+		return RETRY_NO;
+	if (r->spec->budget < REQUEST) {
+		if (*r->debt + REQUEST > DEBT_MAX)
+			return RETRY_NO;
+		*r->debt += REQUEST;
+	}
+	r->left--;
+	return RETRY_YES;
+}

@@ -1,0 +1,53 @@
+/*
+ * Whether a failed attempt may be made again: what the service allows, what
+ * is safe for the request, and what the budget has left. Worker thread only.
+ */
+#ifndef PROXY_RETRY_H
+#define PROXY_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/errs.h"
+#include "base/span.h"
+#include "proxy/inbuf.h"
+#include "router/spec.h"
+
+/* Where one request stands with its retries. */
+struct retry {
+	const struct retry_spec *spec; /* of the service */
+	uint32_t *debt; /* the worker's, of the service's own tally */
+	unsigned left;	/* attempts still allowed */
+	bool idempotent;
+	bool body_begun;   /* a byte of the request body was passed on */
+	bool keeping;	   /* all of it so far is in kept */
+	struct inbuf kept; /* to be sent again */
+};
+
+/*
+ * At the start of a request: pays off some of the service's debt. Without
+ * retries or a body nothing is kept.
+ */
+void retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
+    bool idempotent, bool has_body);
+void retry_end(struct retry *r);
+
+/* A piece of the request body goes out; it is kept while the limit allows. */
+void retry_note_body(struct retry *r, struct span piece);
+/* What was kept would not be the whole request: no longer worth keeping. */
+void retry_forget_body(struct retry *r);
+
+enum retry_verdict {
+	RETRY_NO,
+	RETRY_YES,  /* counted: left and budget are charged */
+	RETRY_FREE, /* the race of an idle connection: nobody's fault */
+};
+
+/*
+ * `clean`: a reused connection ended before a byte of response came, as when
+ * the pod closes idle ones (RFC 9112 9.3.1); `fresh`: that was excused once.
+ */
+enum retry_verdict retry_judge(
+    struct retry *r, enum err e, bool clean, bool fresh);
+
+#endif
