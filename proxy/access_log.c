@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/queue.h"
 #include "conf/settings.h"
 #include "proxy/access_file.h"
 #include "proxy/access_format.h"
@@ -41,10 +42,13 @@
 
 /* A file that lines go to. */
 struct target {
+	STAILQ_ENTRY(target) link;
 	char *path; /* NULL: none, the log is off */
 	int fd;	    /* until the writer has it */
 	enum log_format format;
 };
+
+STAILQ_HEAD(targets, target);
 
 struct access_ring {
 	unsigned magic;
@@ -63,7 +67,8 @@ struct access_log {
 	_Atomic bool asleep; /* a put must wake the writer */
 	_Atomic bool reopen; /* orders to the writer */
 	_Atomic bool stop;
-	struct target *_Atomic next; /* take this one; NULL: go on */
+	pthread_mutex_t lock;
+	struct targets targets; /* under lock: one after the other */
 
 	/* main's */
 	struct access_log_settings now, later; /* own copies */
@@ -236,11 +241,34 @@ finish(struct access_log *log)
 	}
 }
 
+/* Tells of lost entries, not too often; returns how long to wait, in ms. */
+static int
+report(struct access_log *log, bool last)
+{
+	uint64_t dropped = access_log_dropped(log), now;
+
+	if (dropped == log->reported)
+		return -1;
+	now = clock_now_us();
+	if (now < log->report_due_us && !last)
+		return (int)((log->report_due_us - now) / 1000) + 1;
+	log_warn("access log %s: %llu entries dropped: %s",
+	    log->path != NULL ? log->path : "(off)",
+	    (unsigned long long)(dropped - log->reported),
+	    log->file.error != 0 ? strerror(log->file.error)
+				 : "they are not taken fast enough");
+	log->reported = dropped;
+	log->report_due_us = now + REPORT_US;
+	log->file.error = 0;
+	return -1;
+}
+
 static void
 take_target(struct access_log *log, struct target *t)
 {
 	if (t->path == NULL)
 		finish(log);
+	report(log, true);
 	access_file_switch(&log->file, t->fd);
 	access_format_init(&log->format, t->format);
 	free(log->path);
@@ -266,37 +294,28 @@ reopen(struct access_log *log)
 	log_info("access log %s: reopened", log->path);
 }
 
+static struct target *
+next_target(struct access_log *log)
+{
+	struct target *t;
+
+	pthread_mutex_lock(&log->lock);
+	t = STAILQ_FIRST(&log->targets);
+	if (t != NULL)
+		STAILQ_REMOVE_HEAD(&log->targets, link);
+	pthread_mutex_unlock(&log->lock);
+	return t;
+}
+
 static void
 take_orders(struct access_log *log)
 {
-	struct target *next = atomic_exchange(&log->next, NULL);
+	struct target *t;
 
-	if (next != NULL)
-		take_target(log, next);
+	while ((t = next_target(log)) != NULL)
+		take_target(log, t);
 	if (atomic_exchange(&log->reopen, false))
 		reopen(log);
-}
-
-/* Tells of lost entries, not too often; returns how long to wait, in ms. */
-static int
-report(struct access_log *log, bool last)
-{
-	uint64_t dropped = access_log_dropped(log), now;
-
-	if (dropped == log->reported)
-		return -1;
-	now = clock_now_us();
-	if (now < log->report_due_us && !last)
-		return (int)((log->report_due_us - now) / 1000) + 1;
-	log_warn("access log %s: %llu entries dropped: %s",
-	    log->path != NULL ? log->path : "(off)",
-	    (unsigned long long)(dropped - log->reported),
-	    log->file.error != 0 ? strerror(log->file.error)
-				 : "they are not taken fast enough");
-	log->reported = dropped;
-	log->report_due_us = now + REPORT_US;
-	log->file.error = 0;
-	return -1;
 }
 
 /* Until an order or an entry comes, the stalled file takes more, or so long. */
@@ -397,6 +416,8 @@ access_log_new(unsigned nworkers)
 		return NULL;
 	log->magic = ACCESS_LOG_MAGIC;
 	log->file.fd = -1;
+	STAILQ_INIT(&log->targets);
+	pthread_mutex_init(&log->lock, NULL);
 	log->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (log->wake < 0 || rings_open(log, nworkers) < 0 ||
 	    writer_start(log) < 0)
@@ -421,6 +442,7 @@ access_log_free(struct access_log *log)
 		pthread_join(log->thread, NULL);
 	}
 	access_log_cancel(log);
+	pthread_mutex_destroy(&log->lock);
 	access_file_close(log->file.fd);
 	free(log->path);
 	for (unsigned i = 0; i < log->nrings; i++)
@@ -485,7 +507,9 @@ access_log_commit(struct access_log *log)
 	free(log->now.path);
 	log->now = log->later;
 	log->later.path = NULL;
-	target_free(atomic_exchange(&log->next, log->prepared));
+	pthread_mutex_lock(&log->lock);
+	STAILQ_INSERT_TAIL(&log->targets, log->prepared, link);
+	pthread_mutex_unlock(&log->lock);
 	log->prepared = NULL;
 	wake_writer(log);
 }

@@ -15,6 +15,7 @@
 #include "base/span.h"
 
 struct client;
+struct conn;
 struct h1_head;
 struct worker;
 
@@ -34,6 +35,11 @@ struct client_ops {
 	 * forgotten if the client had ended its own.
 	 */
 	void (*send_end)(struct client *c, const struct h1_head *trailers);
+	/*
+	 * Where body bytes may be spliced to as they are, NULL when they
+	 * must be framed or there is a backlog.
+	 */
+	struct conn *(*raw)(struct client *c);
 	/* Stop and go on reading the request body. */
 	void (*pause)(struct client *c);
 	void (*resume)(struct client *c);

@@ -25,6 +25,8 @@
 
 /* Reads in a row before others get their turn. */
 #define READS_MAX 4
+/* Less of a body is cheaper to copy. */
+#define SPLICE_MIN 65536u
 
 static void
 note_peer(struct client *c, const struct sockaddr_storage *peer)
@@ -326,12 +328,63 @@ tunnel_ended(struct client_h1 *c)
 	}
 }
 
+/*
+ * A large body passes without being read. As conn_read(); -1 also when it
+ * cannot be done, then `tried` is false.
+ */
+static int64_t
+ch1_splice(struct client_h1 *c, bool *tried)
+{
+	struct conn *to;
+	int64_t n;
+
+	*tried = false;
+	if (c->state != CH1_BODY || c->held || !inbuf_empty(&c->in) ||
+	    h1_intake_passable(c->intake) < SPLICE_MIN)
+		return -1;
+	to = txn_request_raw(c->txn);
+	if (to == NULL)
+		return -1;
+	*tried = true;
+	n = conn_splice(c->conn, to, h1_intake_passable(c->intake));
+	if (n == -1 && conn_readable(c->conn))
+		*tried = false; /* no pipe to be had */
+	if (n <= 0 || c->state != CH1_BODY)
+		return n;
+	if (!c->held)
+		ch1_body_timeout(c);
+	h1_intake_pass(c->intake, (uint64_t)n);
+	txn_request_spliced(c->txn, (uint64_t)n);
+	if (c->state == CH1_BODY && h1_intake_over(c->intake))
+		request_read(c);
+	return n;
+}
+
+/* One read, or one splice; false when there is no more for now. */
+static bool
+ch1_read(struct client_h1 *c)
+{
+	struct loop *l = ch1_loop(c);
+	bool spliced;
+	int64_t n = ch1_splice(c, &spliced);
+
+	if (!spliced) {
+		n = conn_read(c->conn, l->scratch, l->scratch_size);
+		if (n > 0)
+			ch1_process(c, (struct span){l->scratch, (size_t)n});
+	}
+	if (n == -1 || c->state == CH1_CLOSED)
+		return false;
+	if (n == 0 && c->state == CH1_TUNNEL)
+		tunnel_ended(c);
+	else if (n <= 0)
+		ch1_close(c);
+	return n > 0;
+}
+
 static void
 ch1_on_readable(struct client_h1 *c)
 {
-	struct loop *l = ch1_loop(c);
-	int64_t n;
-
 	if (!inbuf_empty(&c->in))
 		ch1_process_kept(c);
 	for (int i = 0; conn_readable(c->conn); i++) {
@@ -339,18 +392,8 @@ ch1_on_readable(struct client_h1 *c)
 			conn_kick(c->conn);
 			return;
 		}
-		n = conn_read(c->conn, l->scratch, l->scratch_size);
-		if (n == -1 || c->state == CH1_CLOSED)
+		if (!ch1_read(c))
 			return;
-		if (n == 0 && c->state == CH1_TUNNEL) {
-			tunnel_ended(c);
-			return;
-		}
-		if (n <= 0) {
-			ch1_close(c);
-			return;
-		}
-		ch1_process(c, (struct span){l->scratch, (size_t)n});
 	}
 }
 

@@ -122,6 +122,17 @@ ch1_send_end(struct client *base, const struct h1_head *trailers)
 		ch1_finish(c, all_read || c->state == CH1_TUNNEL);
 }
 
+static struct conn *
+ch1_raw(struct client *base)
+{
+	struct client_h1 *c = (struct client_h1 *)base;
+
+	return c->chunked_response || c->state == CH1_CLOSED ||
+		       !conn_splicable(c->conn)
+		   ? NULL
+		   : c->conn;
+}
+
 static void
 ch1_pause(struct client *base)
 {
@@ -180,6 +191,7 @@ const struct client_ops ch1_ops = {
     .send_head = ch1_send_head,
     .send_data = ch1_send_data,
     .send_end = ch1_send_end,
+    .raw = ch1_raw,
     .pause = ch1_pause,
     .resume = ch1_resume,
     .reset = ch1_reset,

@@ -2,6 +2,7 @@
 #include "proxy/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -22,6 +23,9 @@
 /* How conn_kick() marks its event: no epoll event carries it. */
 #define KICK EV_TIMEOUT
 
+/* Of one splice: others want their turn. */
+#define SPLICE_MOST (512u * 1024u)
+
 struct conn {
 	unsigned magic;
 	int fd;
@@ -40,6 +44,7 @@ struct conn {
 	/* what the socket did not take */
 	char *backlog;
 	size_t backlog_start, backlog_end, backlog_size;
+	struct pipe *pipe; /* spliced bytes, before the backlog */
 	struct wheel_entry deadline;
 	struct dead dead;
 	struct event event;
@@ -53,6 +58,14 @@ conn_fail(struct conn *c, int error)
 	c->failed = true;
 	c->error = error;
 	c->handle(c->owner, CONN_FAILED);
+}
+
+static void
+pipe_drop(struct conn *c)
+{
+	if (c->pipe != NULL)
+		pipe_give(&c->loop->pipes, c->pipe);
+	c->pipe = NULL;
 }
 
 static void
@@ -81,10 +94,41 @@ backlog_append(struct conn *c, struct span bytes)
 	return true;
 }
 
+static bool
+has_backlog(const struct conn *c)
+{
+	return c->backlog != NULL || c->pipe != NULL;
+}
+
+/* From the pipe to the socket; true when it is empty. */
+static bool
+pipe_send(struct conn *c)
+{
+	ssize_t n;
+
+	while (c->pipe->bytes > 0) {
+		n = splice(c->pipe->out, NULL, c->fd, NULL, c->pipe->bytes,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n <= 0) {
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n == 0 || errno != EAGAIN)
+				conn_fail(c, n == 0 ? EPIPE : errno);
+			return false;
+		}
+		c->pipe->bytes -= (size_t)n;
+	}
+	pipe_drop(c);
+	return true;
+}
+
 static void
 backlog_send(struct conn *c)
 {
 	ssize_t n;
+
+	if (c->pipe != NULL && !pipe_send(c))
+		return;
 
 	while (c->backlog_start < c->backlog_end) {
 		n = send(c->fd, c->backlog + c->backlog_start,
@@ -156,7 +200,7 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 		c->ended = true;
 	if (what & (EV_READ | EV_CLOSED))
 		c->readable = true;
-	if ((what & EV_WRITE) && c->backlog != NULL)
+	if ((what & EV_WRITE) && has_backlog(c))
 		backlog_send(c);
 	if (c->fd >= 0 && !c->failed && (c->readable || (what & KICK))) {
 		if (!c->paused)
@@ -259,6 +303,7 @@ conn_close(struct conn *c)
 	loop_clear_deadline(l, &c->deadline);
 	close(c->fd);
 	c->fd = -1;
+	pipe_drop(c);
 	backlog_drop(c);
 	loop_bury(l, &c->dead, conn_free);
 }
@@ -284,6 +329,7 @@ conn_read_on(struct conn *c)
 	c->failed = false;
 	c->paused = false;
 	c->readable = true;
+	pipe_drop(c);
 	backlog_drop(c);
 	return true;
 }
@@ -310,6 +356,60 @@ conn_read(struct conn *c, char *buf, size_t size)
 		return -2;
 	}
 	c->was_short = (size_t)n < size && !c->ended;
+	return n;
+}
+
+bool
+conn_splicable(const struct conn *to)
+{
+	return to->fd >= 0 && !to->failed && !to->deaf && !has_backlog(to);
+}
+
+/* The reading half: into the pipe. */
+static ssize_t
+fill_pipe(struct conn *from, struct pipe *p, size_t most)
+{
+	ssize_t n;
+
+	do
+		n = splice(from->fd, NULL, p->in, NULL, most,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	from->was_short = false;
+	if (n >= 0) {
+		p->bytes += (size_t)n;
+		return n;
+	}
+	from->readable = false;
+	if (errno == EAGAIN && !from->deaf)
+		return -1;
+	from->failed = from->deaf = true;
+	from->error = errno;
+	return -2;
+}
+
+int64_t
+conn_splice(struct conn *from, struct conn *to, uint64_t most)
+{
+	struct pipe *p;
+	ssize_t n;
+
+	CHECK_OBJ(from, CONN_MAGIC);
+	CHECK_OBJ(to, CONN_MAGIC);
+	conn_flush(from->loop);
+	if (!conn_readable(from) || !conn_splicable(to))
+		return -1;
+	p = pipe_take(&from->loop->pipes);
+	if (p == NULL)
+		return -1;
+	n = fill_pipe(from, p, most < SPLICE_MOST ? (size_t)most : SPLICE_MOST);
+	if (n <= 0) {
+		pipe_give(&from->loop->pipes, p);
+		return n;
+	}
+	to->pipe = p;
+	if (!pipe_send(to) && to->pipe != NULL && !to->failed)
+		to->handle(to->owner, CONN_BLOCKED);
 	return n;
 }
 
@@ -347,7 +447,7 @@ conn_resume(struct conn *c)
 static void
 keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
 {
-	bool was_empty = c->backlog == NULL;
+	bool was_empty = !has_backlog(c);
 
 	for (int i = 0; i < n; i++) {
 		if (sent >= iov[i].iov_len) {
@@ -413,7 +513,7 @@ conn_write(struct conn *c, struct span bytes)
 
 	if (bytes.n == 0 || !gather_for(c))
 		return;
-	if (c->backlog != NULL) {
+	if (has_backlog(c)) {
 		if (!backlog_append(c, bytes))
 			conn_fail(c, ENOMEM);
 		return;
@@ -444,7 +544,8 @@ conn_write_small(struct conn *c, struct span bytes)
 size_t
 conn_backlog(const struct conn *c)
 {
-	return c->backlog_end - c->backlog_start;
+	return c->backlog_end - c->backlog_start +
+	       (c->pipe != NULL ? c->pipe->bytes : 0);
 }
 
 void
@@ -454,7 +555,7 @@ conn_shutdown(struct conn *c)
 	if (c->loop->gather.conn == c)
 		conn_flush(c->loop);
 	c->shut = true;
-	if (c->fd >= 0 && c->backlog == NULL)
+	if (c->fd >= 0 && !has_backlog(c))
 		shutdown(c->fd, SHUT_WR);
 }
 

@@ -77,6 +77,16 @@ int64_t conn_read(struct conn *c, char *buf, size_t size);
  */
 void conn_settle(struct conn *c);
 
+/*
+ * Moves at most `most` bytes from one to the other without copying them into
+ * the process, all orders flushed first. What the writer does not take stays
+ * in a pipe that counts as its backlog. > 0, 0, -1 and -2 as conn_read(); -1
+ * also when there is no pipe to be had: then read and write instead.
+ */
+int64_t conn_splice(struct conn *from, struct conn *to, uint64_t most);
+/* The writer has no backlog and takes orders: splicing to it makes sense. */
+bool conn_splicable(const struct conn *to);
+
 /* CONN_READABLE later in this turn, even if nothing is to be read. */
 void conn_kick(struct conn *c);
 

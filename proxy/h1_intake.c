@@ -55,6 +55,19 @@ h1_intake_read(struct h1_intake *k, struct span *in, struct span *piece)
 	WRONG("framing of a body");
 }
 
+uint64_t
+h1_intake_passable(const struct h1_intake *k)
+{
+	return k->body == H1_BODY_LENGTH ? k->left : 0;
+}
+
+void
+h1_intake_pass(struct h1_intake *k, uint64_t n)
+{
+	CHECK(k->body == H1_BODY_LENGTH && n <= k->left);
+	k->left -= n;
+}
+
 bool
 h1_intake_over(const struct h1_intake *k)
 {

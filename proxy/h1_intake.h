@@ -28,6 +28,13 @@ void h1_intake_end(struct h1_intake *k);
 enum h1_result h1_intake_read(
     struct h1_intake *k, struct span *in, struct span *piece);
 
+/*
+ * Bytes of a body of known length that may pass by unread, 0 when there are
+ * none; and that n of them have.
+ */
+uint64_t h1_intake_passable(const struct h1_intake *k);
+void h1_intake_pass(struct h1_intake *k, uint64_t n);
+
 /* Nothing more is needed to know that the body is over. */
 bool h1_intake_over(const struct h1_intake *k);
 

@@ -90,6 +90,7 @@ loop_fini(struct loop *l)
 	reap(l);
 	if (l->ticker != NULL)
 		event_free(l->ticker);
+	pipe_pool_fini(&l->pipes);
 	free(l->scratch);
 	free(l->head);
 	l->ticker = NULL;

@@ -13,6 +13,7 @@
 
 #include "base/queue.h"
 #include "base/span.h"
+#include "proxy/pipe.h"
 #include "proxy/wheel.h"
 
 struct conn;
@@ -54,6 +55,7 @@ struct loop {
 	char *head;
 	size_t head_size;
 	void (*expired)(struct wheel_entry *);
+	struct pipe_pool pipes;
 	uint64_t random;
 	STAILQ_HEAD(, dead) dead;
 	uint64_t date_second;

@@ -5,10 +5,22 @@
 #include "proxy/upstream.h"
 
 bool
+relay_request_spliced(struct relay *r, uint64_t n, uint64_t limit)
+{
+	r->request_bytes += n;
+	return limit == 0 || r->request_bytes <= limit;
+}
+
+void
+relay_response_spliced(struct relay *r, uint64_t n)
+{
+	r->response_bytes += n;
+}
+
+bool
 relay_request(struct relay *r, struct span piece, uint64_t limit)
 {
-	r->request_bytes += piece.n;
-	if (limit > 0 && r->request_bytes > limit)
+	if (!relay_request_spliced(r, piece.n, limit))
 		return false;
 	if (r->upstream != NULL)
 		r->upstream->ops->send_data(r->upstream, piece);

@@ -24,6 +24,10 @@ struct relay {
 bool relay_request(struct relay *r, struct span piece, uint64_t limit);
 void relay_response(struct relay *r, struct span piece);
 
+/* The same of bytes that were spliced past us. */
+bool relay_request_spliced(struct relay *r, uint64_t n, uint64_t limit);
+void relay_response_spliced(struct relay *r, uint64_t n);
+
 /* The pod takes no more for now, or again. */
 void relay_pod_blocked(struct relay *r);
 void relay_pod_drained(struct relay *r);

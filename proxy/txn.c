@@ -464,6 +464,27 @@ txn_request_data(struct txn *t, struct span piece)
 		txn_request_failed(t, ERR_BODY_TOO_LARGE);
 }
 
+struct conn *
+txn_request_raw(struct txn *t)
+{
+	struct upstream *u = t->relay.upstream;
+
+	CHECK_OBJ(t, TXN_MAGIC);
+	if (u == NULL || t->retry.keeping || t->state == TXN_TUNNEL)
+		return NULL;
+	return u->ops->raw(u);
+}
+
+void
+txn_request_spliced(struct txn *t, uint64_t n)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	t->retry.body_begun = true;
+	if (!relay_request_spliced(
+		&t->relay, n, t->worker->settings->limits.body_bytes))
+		txn_request_failed(t, ERR_BODY_TOO_LARGE);
+}
+
 void
 txn_request_end(struct txn *t, const struct h1_head *trailers)
 {
@@ -561,6 +582,20 @@ on_data(struct txn *t, struct span piece)
 	relay_response(&t->relay, piece);
 }
 
+static struct conn *
+on_raw(struct txn *t)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	return t->relay.client->ops->raw(t->relay.client);
+}
+
+static void
+on_spliced(struct txn *t, uint64_t n)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	relay_response_spliced(&t->relay, n);
+}
+
 /* The pod has closed its direction of a tunnel. */
 static void
 tunnel_end(struct txn *t)
@@ -628,6 +663,8 @@ static const struct upstream_events txn_events = {
     .ready = on_ready,
     .head = on_head,
     .data = on_data,
+    .raw = on_raw,
+    .spliced = on_spliced,
     .end = on_end,
     .blocked = on_blocked,
     .drained = on_drained,

@@ -9,10 +9,13 @@
 #ifndef PROXY_TXN_H
 #define PROXY_TXN_H
 
+#include <stdint.h>
+
 #include "base/errs.h"
 #include "base/span.h"
 
 struct client;
+struct conn;
 struct h1_head;
 struct txn;
 struct worker;
@@ -32,6 +35,13 @@ void txn_run(struct txn *t, const struct h1_head *h);
  * pause() the client keeps what it has until resume().
  */
 void txn_request_data(struct txn *t, struct span piece);
+/*
+ * Where the request body may be spliced to, NULL when it must be handed to
+ * txn_request_data(); and that n bytes were.
+ */
+struct conn *txn_request_raw(struct txn *t);
+void txn_request_spliced(struct txn *t, uint64_t n);
+
 /* The request is complete, with trailer fields or NULL. */
 void txn_request_end(struct txn *t, const struct h1_head *trailers);
 

@@ -13,6 +13,7 @@
 #include "base/span.h"
 #include "proxy/h1_parse.h"
 
+struct conn;
 struct pod;
 struct txn;
 struct upstream;
@@ -39,6 +40,11 @@ struct upstream_ops {
 	 * the client has ended its direction.
 	 */
 	void (*send_end)(struct upstream *u, const struct h1_head *trailers);
+	/*
+	 * Where body bytes may be spliced to as they are, NULL when they
+	 * must be framed or there is a backlog.
+	 */
+	struct conn *(*raw)(struct upstream *u);
 	/* Stop and go on reading the response body. */
 	void (*pause)(struct upstream *u);
 	void (*resume)(struct upstream *u);
@@ -54,6 +60,9 @@ struct upstream_events {
 	void (*ready)(struct txn *t);
 	void (*head)(struct txn *t, const struct h1_head *head);
 	void (*data)(struct txn *t, struct span piece);
+	/* as client_ops.raw; then that n bytes of the body were spliced */
+	struct conn *(*raw)(struct txn *t);
+	void (*spliced)(struct txn *t, uint64_t n);
 	/* the response is complete, with trailer fields or NULL */
 	void (*end)(struct txn *t, const struct h1_head *trailers);
 	void (*blocked)(struct txn *t);

@@ -22,6 +22,8 @@
 #define IDLE_US 60000000u
 /* Reads in a row before others get their turn. */
 #define READS_MAX 4
+/* Less of a body is cheaper to copy. */
+#define SPLICE_MIN 65536u
 
 enum state {
 	UH1_CONNECTING,
@@ -189,6 +191,17 @@ set_progress_timeout(struct upstream_h1 *u)
 		conn_no_deadline(u->conn); /* a tunnel's is the client's */
 }
 
+static struct conn *
+uh1_raw(struct upstream *base)
+{
+	struct upstream_h1 *u = (struct upstream_h1 *)base;
+
+	return u->chunked_request || u->state == UH1_CLOSED ||
+		       !conn_splicable(u->conn)
+		   ? NULL
+		   : u->conn;
+}
+
 static void
 uh1_pause(struct upstream *base)
 {
@@ -241,6 +254,7 @@ static const struct upstream_ops uh1_ops = {
     .send_head = uh1_send_head,
     .send_data = uh1_send_data,
     .send_end = uh1_send_end,
+    .raw = uh1_raw,
     .pause = uh1_pause,
     .resume = uh1_resume,
     .release = uh1_release,
@@ -440,29 +454,67 @@ uh1_ended(struct upstream_h1 *u)
 		uh1_fail(u, ERR_POD_RESET);
 }
 
+/*
+ * A large body passes without being read. As conn_read(); -1 also when it
+ * cannot be done, then `tried` is false.
+ */
+static int64_t
+uh1_splice(struct upstream_h1 *u, bool *tried)
+{
+	uint64_t most = h1_intake_passable(&u->intake);
+	struct conn *to;
+	int64_t n;
+
+	*tried = false;
+	if (u->state != UH1_BODY || most < SPLICE_MIN)
+		return -1;
+	to = u->base.events->raw(u->base.txn);
+	if (to == NULL)
+		return -1;
+	*tried = true;
+	n = conn_splice(u->conn, to, most);
+	if (n == -1 && conn_readable(u->conn))
+		*tried = false; /* no pipe to be had */
+	if (n <= 0 || u->state != UH1_BODY)
+		return n;
+	h1_intake_pass(&u->intake, (uint64_t)n);
+	u->base.events->spliced(u->base.txn, (uint64_t)n);
+	feed_body(u, SPAN_NONE); /* it may be over */
+	return n;
+}
+
+/* One read, or one splice; false when there is no more for now. */
+static bool
+uh1_read(struct upstream_h1 *u)
+{
+	struct loop *l = &u->base.worker->loop;
+	bool spliced;
+	int64_t n = uh1_splice(u, &spliced);
+
+	if (!spliced) {
+		n = conn_read(u->conn, l->scratch, l->scratch_size);
+		if (n > 0)
+			feed(u, (struct span){l->scratch, (size_t)n});
+	}
+	if (n == -1 || u->state == UH1_CLOSED)
+		return false;
+	if (n == -2)
+		uh1_fail(u, ERR_POD_RESET);
+	else if (n == 0)
+		uh1_ended(u);
+	return n > 0;
+}
+
 static void
 uh1_on_readable(struct upstream_h1 *u)
 {
-	struct loop *l = &u->base.worker->loop;
-	int64_t n;
-
 	for (int i = 0; conn_readable(u->conn); i++) {
 		if (i == READS_MAX) {
 			conn_kick(u->conn);
 			return;
 		}
-		n = conn_read(u->conn, l->scratch, l->scratch_size);
-		if (n == -1 || u->state == UH1_CLOSED)
+		if (!uh1_read(u))
 			return;
-		if (n == -2) {
-			uh1_fail(u, ERR_POD_RESET);
-			return;
-		}
-		if (n == 0) {
-			uh1_ended(u);
-			return;
-		}
-		feed(u, (struct span){l->scratch, (size_t)n});
 	}
 }
 

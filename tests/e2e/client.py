@@ -56,8 +56,10 @@ def request(method="GET", path="/", host="shop.test", fields=(), body=None,
 class Client:
     """One connection; reads exactly one response at a time."""
 
-    def __init__(self, port, timeout=PATIENCE):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=PATIENCE, source=None):
+        """`source`: the address to come from, such as 127.0.0.2."""
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 

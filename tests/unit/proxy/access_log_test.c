@@ -76,6 +76,14 @@ put(struct fixture *f, unsigned worker, uint64_t id)
 	access_log_put(access_log_ring(f->log, worker), &e);
 }
 
+/* After a put: until the writer has no more to do. */
+static void
+settle(const struct fixture *f)
+{
+	while (!atomic_load(&f->log->asleep))
+		usleep(1000);
+}
+
 /* Ends the log; all it was given is on its way out when this returns. */
 static void
 end(struct fixture *f)
@@ -244,7 +252,7 @@ another_file_and_format(void **state)
 
 	use(f, f->path, LOG_FORMAT_JSON);
 	put(f, 0, 0);
-	use(f, NULL, LOG_FORMAT_JSON);
+	settle(f);
 	use(f, f->moved, LOG_FORMAT_COMBINED);
 	put(f, 0, 1);
 	end(f);
@@ -298,8 +306,7 @@ a_torn_line_spoils_no_other(void **state)
 	for (unsigned i = 1000; i < 2000; i++)
 		put(f, 0, i);
 	use(f, NULL, LOG_FORMAT_JSON);
-	while (atomic_load(&f->log->asleep) == false)
-		usleep(1000);
+	settle(f);
 	dropped = access_log_dropped(f->log);
 	end(f);
 	written = read_ids(f->path, seen, 2000);
@@ -379,7 +386,7 @@ the_end_comes_though_nobody_reads(void **state)
 static void
 from_a_stalled_pipe_to_a_file(void **state)
 {
-	static unsigned char seen[LINES];
+	static unsigned char seen[LINES + 1];
 	struct fixture *f = *state;
 	uint64_t dropped;
 	unsigned lines;
@@ -390,12 +397,12 @@ from_a_stalled_pipe_to_a_file(void **state)
 		put(f, 0, i);
 	dropped = access_log_dropped(f->log);
 	use(f, f->moved, LOG_FORMAT_JSON);
-	put(f, 1, 0);
-	while (atomic_load(&f->log->asleep) == false)
-		usleep(1000);
+	put(f, 1, LINES);
+	settle(f);
 	assert_in_range(access_log_dropped(f->log), dropped, dropped + 1);
 	end(f);
-	lines = read_ids(f->moved, seen, LINES);
+	lines = read_ids(f->moved, seen, LINES + 1);
+	assert_int_equal(seen[LINES], 1);
 	assert_in_range(lines, 100, LINES - dropped);
 }
 
