@@ -422,6 +422,23 @@ ch1_on_timeout(struct client_h1 *c)
 }
 
 static void
+ch1_on_drained(struct client_h1 *c)
+{
+	if (c->state == CH1_WAIT && c->txn == NULL) {
+		ch1_next(c);
+		return;
+	}
+	if (c->state == CH1_TUNNEL)
+		ch1_tunnel_timeout(c);
+	else if (c->state == CH1_WAIT)
+		conn_no_deadline(c->conn);
+	else if (c->state == CH1_LINGER)
+		ch1_timeout(c, CH1_LINGER_US);
+	if (c->txn != NULL)
+		txn_client_drained(c->txn);
+}
+
+static void
 ch1_on_event(void *owner, enum conn_event event)
 {
 	struct client_h1 *c = owner;
@@ -439,14 +456,7 @@ ch1_on_event(void *owner, enum conn_event event)
 			txn_client_blocked(c->txn);
 		return;
 	case CONN_DRAINED:
-		if (c->state == CH1_TUNNEL)
-			ch1_tunnel_timeout(c);
-		else if (c->state == CH1_WAIT)
-			conn_no_deadline(c->conn);
-		else if (c->state == CH1_LINGER)
-			ch1_timeout(c, CH1_LINGER_US);
-		if (c->txn != NULL)
-			txn_client_drained(c->txn);
+		ch1_on_drained(c);
 		return;
 	case CONN_TIMEOUT:
 		ch1_on_timeout(c);

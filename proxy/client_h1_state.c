@@ -114,6 +114,14 @@ ch1_next(struct client_h1 *c)
 {
 	uint64_t idle = (uint64_t)ch1_settings(c)->timeouts.idle * 1000u;
 
+	conn_flush(ch1_loop(c));
+	if (c->state == CH1_CLOSED)
+		return;
+	if (conn_backlog(c->conn) > 0) { /* its next turn is CONN_DRAINED */
+		c->state = CH1_WAIT;
+		ch1_body_timeout(c);
+		return;
+	}
 	c->state = CH1_IDLE;
 	c->scanned = 0;
 	c->held = false;

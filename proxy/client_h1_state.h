@@ -28,7 +28,8 @@ enum ch1_state {
 	CH1_IDLE,     /* between requests */
 	CH1_HEAD,     /* a head has begun */
 	CH1_BODY,     /* a request runs, its body is still coming */
-	CH1_WAIT,     /* a request runs, it was read to its end */
+	CH1_WAIT,     /* the whole request was read; without a txn its
+		       * response is over and still being taken */
 	CH1_TUNNEL,   /* after a 101: bytes as they are */
 	CH1_LINGER,   /* our side is closed, theirs is read on */
 	CH1_CLOSED,
@@ -74,7 +75,10 @@ void ch1_close(struct client_h1 *c);
  */
 void ch1_finish(struct client_h1 *c, bool all_read);
 
-/* The connection is free for the next request, which may be here already. */
+/*
+ * The response was ordered: once the client has taken it, the connection is
+ * free for the next request, which may be here already.
+ */
 void ch1_next(struct client_h1 *c);
 
 #endif

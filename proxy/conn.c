@@ -20,9 +20,6 @@
 /* Deadlines are left hanging and put off: cheaper than unhooking them. */
 #define NEVER UINT64_MAX
 
-/* How conn_kick() marks its event: no epoll event carries it. */
-#define KICK EV_TIMEOUT
-
 /* Of one splice: others want their turn. */
 #define SPLICE_MOST (512u * 1024u)
 
@@ -38,6 +35,7 @@ struct conn {
 	bool was_short : 1; /* the last read got less than it asked for */
 	bool ended : 1;	    /* the kernel has seen the peer's end of stream */
 	bool paused : 1;
+	bool kicked : 1;
 	bool failed : 1;
 	bool deaf : 1; /* writing failed; we only read on */
 	bool shut : 1; /* our end of stream follows the backlog */
@@ -46,7 +44,10 @@ struct conn {
 	size_t backlog_start, backlog_end, backlog_size;
 	struct pipe *pipe; /* spliced bytes, before the backlog */
 	struct wheel_entry deadline;
-	struct dead dead;
+	union {
+		struct kick kick; /* while kicked */
+		struct dead dead; /* once closed */
+	};
 	struct event event;
 };
 
@@ -202,7 +203,7 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 		c->readable = true;
 	if ((what & EV_WRITE) && has_backlog(c))
 		backlog_send(c);
-	if (c->fd >= 0 && !c->failed && (c->readable || (what & KICK))) {
+	if (c->fd >= 0 && !c->failed && c->readable) {
 		if (!c->paused)
 			c->handle(c->owner, CONN_READABLE);
 		else
@@ -300,6 +301,9 @@ conn_close(struct conn *c)
 	if (c->fd < 0) /* the flush failed and our owner closed us */
 		return;
 	event_del(&c->event);
+	if (c->kicked)
+		loop_unkick(l, &c->kick);
+	c->kicked = false;
 	loop_clear_deadline(l, &c->deadline);
 	close(c->fd);
 	c->fd = -1;
@@ -425,8 +429,25 @@ void
 conn_kick(struct conn *c)
 {
 	CHECK_OBJ(c, CONN_MAGIC);
-	if (c->fd >= 0 && !c->paused)
-		event_active(&c->event, KICK, 0);
+	if (c->fd < 0 || c->paused || c->kicked)
+		return;
+	c->kicked = true;
+	loop_kick(c->loop, &c->kick);
+}
+
+void
+conn_on_kick(struct kick *k)
+{
+	struct conn *c =
+	    (struct conn *)((char *)k - offsetof(struct conn, kick));
+	struct loop *l;
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	l = c->loop;
+	c->kicked = false;
+	if (!c->paused && !c->failed)
+		c->handle(c->owner, CONN_READABLE);
+	conn_flush(l);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "base/span.h"
 
 struct conn;
+struct kick;
 struct loop;
 struct wheel_entry;
 
@@ -87,7 +88,7 @@ int64_t conn_splice(struct conn *from, struct conn *to, uint64_t most);
 /* The writer has no backlog and takes orders: splicing to it makes sense. */
 bool conn_splicable(const struct conn *to);
 
-/* CONN_READABLE later in this turn, even if nothing is to be read. */
+/* CONN_READABLE once more before the next wait, read or not. */
 void conn_kick(struct conn *c);
 
 /* No CONN_READABLE until resumed; a broken connection is still told. */
@@ -114,7 +115,8 @@ void conn_no_deadline(struct conn *c);
 /* The errno of CONN_FAILED; 0 when unknown. */
 int conn_error(const struct conn *c);
 
-/* For loop_on_deadline(). */
+/* For loop_set_calls(). */
 void conn_on_deadline(struct wheel_entry *e);
+void conn_on_kick(struct kick *k);
 
 #endif

@@ -56,6 +56,7 @@ loop_init(struct loop *l, struct event_base *base, size_t head_bytes)
 	memset(l, 0, sizeof *l);
 	l->base = base;
 	STAILQ_INIT(&l->dead);
+	TAILQ_INIT(&l->kicks);
 	wheel_init(&l->wheel, clock_now_us());
 	l->scratch_size = head_bytes > SCRATCH_SIZE ? head_bytes : SCRATCH_SIZE;
 	l->head_size = head_bytes + HEAD_GROWTH;
@@ -97,13 +98,29 @@ loop_fini(struct loop *l)
 	l->scratch = l->head = NULL;
 }
 
+static void
+run_kicks(struct loop *l)
+{
+	struct kick *k;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (k, &l->kicks, link)
+		n++;
+	while (n-- > 0 && (k = TAILQ_FIRST(&l->kicks)) != NULL) {
+		TAILQ_REMOVE(&l->kicks, k, link);
+		l->kicked(k);
+	}
+}
+
 int
 loop_turn(struct loop *l)
 {
 	int r;
 
 	l->now_us = 0;
-	r = event_base_loop(l->base, EVLOOP_ONCE);
+	r = event_base_loop(
+	    l->base, TAILQ_EMPTY(&l->kicks) ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+	run_kicks(l);
 	CHECK(l->gather.conn == NULL);
 	reap(l);
 	return r < 0 ? -1 : 0;
@@ -155,9 +172,23 @@ loop_bury(struct loop *l, struct dead *d, void (*free_it)(struct dead *d))
 }
 
 void
-loop_on_deadline(struct loop *l, void (*expired)(struct wheel_entry *))
+loop_set_calls(struct loop *l, void (*expired)(struct wheel_entry *),
+    void (*kicked)(struct kick *))
 {
 	l->expired = expired;
+	l->kicked = kicked;
+}
+
+void
+loop_kick(struct loop *l, struct kick *k)
+{
+	TAILQ_INSERT_TAIL(&l->kicks, k, link);
+}
+
+void
+loop_unkick(struct loop *l, struct kick *k)
+{
+	TAILQ_REMOVE(&l->kicks, k, link);
 }
 
 void

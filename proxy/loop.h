@@ -29,6 +29,13 @@ struct dead {
 	void (*free)(struct dead *d);
 };
 
+/* Something to be run again before the next wait, once. */
+struct kick {
+	TAILQ_ENTRY(kick) link;
+};
+
+TAILQ_HEAD(kick_list, kick);
+
 #define GATHER_IOVS  32
 #define GATHER_SMALL 512
 
@@ -55,8 +62,10 @@ struct loop {
 	char *head;
 	size_t head_size;
 	void (*expired)(struct wheel_entry *);
+	void (*kicked)(struct kick *);
 	struct pipe_pool pipes;
 	uint64_t random;
+	struct kick_list kicks;
 	STAILQ_HEAD(, dead) dead;
 	uint64_t date_second;
 	char date[32]; /* IMF-fixdate (RFC 9110 5.6.7) of date_second */
@@ -87,7 +96,15 @@ void loop_bury(struct loop *l, struct dead *d, void (*free)(struct dead *d));
 void loop_set_deadline(struct loop *l, struct wheel_entry *e, uint64_t us);
 void loop_clear_deadline(struct loop *l, struct wheel_entry *e);
 
-/* Must be set before the first turn: what an expired deadline calls. */
-void loop_on_deadline(struct loop *l, void (*expired)(struct wheel_entry *));
+/* Set before the first turn: what expired deadlines and kicks call. */
+void loop_set_calls(struct loop *l, void (*expired)(struct wheel_entry *),
+    void (*kicked)(struct kick *));
+
+/*
+ * Kicks run after the turn's events, each once; what is kicked meanwhile runs
+ * in the next turn, so that nobody starves the others.
+ */
+void loop_kick(struct loop *l, struct kick *k);
+void loop_unkick(struct loop *l, struct kick *k);
 
 #endif

@@ -246,6 +246,7 @@ uh1_release(struct upstream *base)
 	u->state = UH1_IDLE;
 	u->served = true;
 	base->txn = NULL;
+	conn_resume(u->conn); /* a slow client may have paused it */
 	upstream_set_idle(base);
 	conn_deadline(u->conn, loop_now(&base->worker->loop) + IDLE_US);
 }

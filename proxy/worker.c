@@ -385,7 +385,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||
 	    plan_use_set(w, plan) < 0)
 		goto fail;
-	loop_on_deadline(&w->loop, conn_on_deadline);
+	loop_set_calls(&w->loop, conn_on_deadline, conn_on_kick);
 	wt->reopen = event_new(wt->base, -1, 0, on_reopen, wt);
 	wt->box = mailbox_new(wt->base, worker_on_message, wt);
 	if (wt->reopen == NULL || wt->box == NULL)

@@ -80,16 +80,15 @@ def test_pipelined_answers_of_every_shape(one):
 def test_a_body_after_204_is_not_the_next_answer(one):
     """The pod frames wrongly: what it sent too much must go nowhere."""
     async def wrong(reader, writer):
-        asked = await read_request(reader, writer)
-        if asked.target == "/204":
-            writer.write(b"HTTP/1.1 204 X\r\nContent-Length: 45\r\n\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.05)
-            writer.write(answer(200, b"stolen"))
-        else:
-            writer.write(answer(200, b"right"))
-        await writer.drain()
-        await reader.read()
+        while True:
+            asked = await read_request(reader, writer)
+            if asked.target == "/204":
+                writer.write(b"HTTP/1.1 204 X\r\nContent-Length: 45\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                writer.write(answer(200, b"stolen"))
+            else:
+                writer.write(answer(200, b"right"))
     p = one(raw=wrong)
     for _ in range(5):
         assert get(p.port, "/204").status == 204

@@ -142,12 +142,12 @@ def test_the_plain_listener_is_not_affected(doors):
 def test_who_is_trusted_is_the_announced_client(shop, pod, ports):
     doors = Doors(shop, pod, ports,
                   {"forward": {"trusted": ["198.51.100.0/24"]}})
-    told = [("X-Forwarded-For", "203.0.113.9")]
-    for client, want in (("198.51.100.7", "203.0.113.9, 198.51.100.7"),
-                         ("192.0.2.1", "192.0.2.1")):
+    told = [("X-Forwarded-Proto", "https")]
+    for client, want in (("198.51.100.7", "https"), ("192.0.2.1", "http")):
         with Client(doors.behind) as c:
             c.send(v1(client) + request(fields=told))
-            assert ", ".join(forwarded_for(c.response())) == want
+            fields = c.response().json()["fields"]
+            assert ["X-Forwarded-Proto", want] in fields
 
 
 def test_the_limit_per_client_counts_announced_ones(shop, pod, ports):
@@ -174,9 +174,9 @@ def test_the_limit_per_client_counts_announced_ones(shop, pod, ports):
     assert ask("2001:db8::8") == 503, "the same /64"
     assert ask("2001:db8:0:1::7") == 200
     # The balancer itself is not counted, the plain listener is as before.
-    for _ in range(3):
+    for _ in range(2):
         held.append(Client(doors.plain))
-    assert [outcome.ask().status for outcome in held[-3:-1]] == [200, 200]
+        assert held[-1].ask().status == 200
     for c in held:
         c.close()
     for client in clients:
