@@ -51,7 +51,7 @@ UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 all: deps
 	@$(MAKE) --no-print-directory $(BUILD)/shunt
-	@if [ $(BUILD) = build/release ]; then cp $(BUILD)/shunt shunt; fi
+	@if [ $(BUILD) = build/release ]; then cp --remove-destination $(BUILD)/shunt shunt; fi
 
 $(BUILD)/shunt: $(OBJECTS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)

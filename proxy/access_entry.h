@@ -46,9 +46,9 @@ struct access_entry {
 	uint64_t time_us; /* wall clock, when the request began */
 	uint64_t request_bytes, response_bytes; /* of the bodies */
 	/* durations in microseconds, or ACCESS_NONE */
-	uint64_t queue_us;   /* the request's head to the first attempt */
-	uint64_t connect_us; /* of the attempt that answered or failed last */
-	uint64_t first_byte_us; /* the request's head to the response's */
+	uint64_t queue_us;	/* the request's start to the last attempt */
+	uint64_t connect_us;	/* of that attempt */
+	uint64_t first_byte_us; /* the request's start to a response's head */
 	uint64_t total_us;
 	int32_t rule;	/* index of the rule that matched, -1 none */
 	int16_t status; /* 0 when nothing was answered */

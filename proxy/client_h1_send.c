@@ -17,7 +17,7 @@ choose_framing(struct client_h1 *c, const struct h1_head *h)
 	bool unsized = h->body == H1_BODY_CHUNKED || h->body == H1_BODY_CLOSE;
 
 	c->chunked_response = unsized && !c->http_1_0;
-	if ((unsized && c->http_1_0) || c->state != CH1_WAIT ||
+	if (h->last || (unsized && c->http_1_0) || c->state != CH1_WAIT ||
 	    c->base.worker->draining)
 		c->keep_alive = false;
 }

@@ -5,7 +5,8 @@
 #include "proxy/h1_parse.h"
 
 enum {
-	CHUNK_SIZE, /* hex digits */
+	CHUNK_SIZE,  /* hex digits */
+	CHUNK_BLANK, /* behind them; only an extension may follow */
 	CHUNK_EXTENSION,
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
@@ -46,8 +47,9 @@ after_size(struct h1_chunks *c, char byte)
 	if (byte == '\r')
 		return CHUNK_SIZE_LF;
 	/* BWS before an extension (RFC 9112 7.1.1) is tolerated */
-	return byte == ';' || byte == ' ' || byte == '\t' ? CHUNK_EXTENSION
-							  : -1;
+	if (byte == ';')
+		return CHUNK_EXTENSION;
+	return byte == ' ' || byte == '\t' ? CHUNK_BLANK : -1;
 }
 
 static int
@@ -71,6 +73,8 @@ chunk_step(struct h1_chunks *c, char byte)
 	switch (c->state) {
 	case CHUNK_SIZE:
 		return in_size(c, byte);
+	case CHUNK_BLANK:
+		return after_size(c, byte);
 	case CHUNK_EXTENSION:
 		if (byte == '\r')
 			return CHUNK_SIZE_LF;

@@ -39,6 +39,7 @@ struct h1_head {
 	bool connection_upgrade; /* Connection: upgrade was said */
 	bool connection_names;	 /* Connection names other fields, too */
 	bool expect_continue;
+	bool last; /* our own answers: the connection ends behind it */
 	enum h1_body body;
 	uint64_t length;
 	size_t size; /* bytes of the head, blank line included */

@@ -54,15 +54,16 @@ read_absolute(const struct h1_head *h, struct request *r)
 			authority.n = i;
 			break;
 		}
-	if (authority.n == 0 ||
+	if (!h1_valid_host(authority) ||
 	    (h->host.p != NULL && !span_eq_nocase(authority, h->host)))
 		return ERR_BAD_REQUEST;
+	r->authority = authority;
 	r->host = without_port(authority);
 	rest.p += authority.n;
 	rest.n -= authority.n;
-	if (rest.n == 0)
-		rest = SPAN("/");
 	split_path(rest, r);
+	if (r->path.n == 0) /* origin-form has at least a slash */
+		r->path = SPAN("/");
 	return ERR_NONE;
 }
 
@@ -74,6 +75,7 @@ http_read_request(const struct h1_head *h, struct request *r)
 	    .fields = h->fields,
 	    .nfields = h->nfields,
 	};
+	r->authority = h->host;
 	if (h->host.p != NULL)
 		r->host = without_port(h->host);
 	if (span_eq(h->method, SPAN("CONNECT")))
@@ -233,13 +235,6 @@ http_last_hop(const struct h1_head *h)
 	return counts_forwards(h) && max_forwards(h, &left) && left == 0;
 }
 
-bool
-http_wants_upgrade(const struct h1_head *h)
-{
-	return h->minor == 1 && h->connection_upgrade &&
-	       h->body == H1_BODY_NONE && has_field(h, FIELD_UPGRADE);
-}
-
 static struct span
 field_value(const struct h1_head *h, enum field_id id)
 {
@@ -247,6 +242,30 @@ field_value(const struct h1_head *h, enum field_id id)
 		if (h->fields[i].id == id)
 			return h->fields[i].value;
 	return SPAN_NONE;
+}
+
+/*
+ * HTTP/2 is never agreed on behind our back: requests in such a tunnel would
+ * pass every rule.
+ */
+static bool
+names_http2(struct span protocols)
+{
+	struct span protocol;
+
+	while (span_list_next(&protocols, &protocol))
+		if (span_eq_nocase(protocol, SPAN("h2c")) ||
+		    span_eq_nocase(protocol, SPAN("h2")))
+			return true;
+	return false;
+}
+
+bool
+http_wants_upgrade(const struct h1_head *h)
+{
+	return h->minor == 1 && h->connection_upgrade &&
+	       h->body == H1_BODY_NONE && has_field(h, FIELD_UPGRADE) &&
+	       !names_http2(field_value(h, FIELD_UPGRADE));
 }
 
 /* Whether the client takes trailer fields (RFC 9110 10.1.4). */
@@ -328,7 +347,7 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 
 	/* an HTTP/1.1 request needs a Host (RFC 9112 3.2) */
 	if (h->host.p == NULL)
-		p = put_field(p, SPAN("Host"), r->host);
+		p = put_field(p, SPAN("Host"), r->authority);
 	for (unsigned i = 0; i < h->nfields; i++) {
 		const struct field *field = &h->fields[i];
 
@@ -405,10 +424,11 @@ http_write_response(char *buf, size_t size, const struct h1_head *h,
 	for (unsigned i = 0; i < h->nfields; i++) {
 		const struct field *f = &h->fields[i];
 
+		if ((f->id != FIELD_OTHER || h->connection_names) &&
+		    (is_hop_field(h, f) || (a->via && f->id == FIELD_VIA)))
+			continue;
+		p = put_field(p, f->name, f->value);
 		date |= f->id == FIELD_DATE;
-		if ((f->id == FIELD_OTHER && !h->connection_names) ||
-		    (!is_hop_field(h, f) && !(a->via && f->id == FIELD_VIA)))
-			p = put_field(p, f->name, f->value);
 	}
 	if (!date && h->status >= 200)
 		p = put_field(p, SPAN("Date"), a->date);
@@ -512,6 +532,7 @@ http_phrase(int status)
 	    {404, "Not Found"},
 	    {408, "Request Timeout"},
 	    {413, "Content Too Large"},
+	    {414, "URI Too Long"},
 	    {417, "Expectation Failed"},
 	    {431, "Request Header Fields Too Large"},
 	    {500, "Internal Server Error"},

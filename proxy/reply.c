@@ -8,6 +8,14 @@
 #include "proxy/h1_parse.h"
 #include "proxy/http.h"
 
+/* What came behind such a request cannot be trusted, or is not wanted. */
+static bool
+is_last(int status)
+{
+	return status == 400 || status == 408 || status == 413 ||
+	       status == 414 || status == 431 || status == 505;
+}
+
 void
 reply_send(struct client *c, enum err e, bool head_method)
 {
@@ -23,6 +31,7 @@ reply_send(struct client *c, enum err e, bool head_method)
 	h.reason = span_of(http_phrase(h.status));
 	h.minor = 1;
 	h.keep_alive = true;
+	h.last = is_last(h.status);
 	h.body = head_method ? H1_BODY_NONE : H1_BODY_LENGTH;
 	h.length = body.n;
 	fields[h.nfields++] = (struct field){

@@ -63,7 +63,7 @@ retry_judge(struct retry *r, enum err e, bool clean, bool fresh)
 		return RETRY_NO;
 	if (clean && !fresh)
 		return r->idempotent ? RETRY_FREE : RETRY_NO;
-	if (r->left == 0 || !is_allowed(r, e))
+	if (r->left == 0 || r->spec->budget == 0 || !is_allowed(r, e))
 		return RETRY_NO;
 	if (r->spec->budget < REQUEST) {
 		if (*r->debt + REQUEST > DEBT_MAX)

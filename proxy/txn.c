@@ -55,9 +55,10 @@ static const struct {
     [TXN_ROUTE] = {"route", TO(TXN_CHOOSE) | TO(TXN_REPLY) | TO(TXN_END)},
     [TXN_CHOOSE] = {"choose", TO(TXN_CONNECT) | TO(TXN_REPLY)},
     [TXN_CONNECT] = {"connect", TO(TXN_SEND) | TO(TXN_REPLY) | TO(TXN_END)},
-    [TXN_SEND] = {"send",
-	TO(TXN_RECEIVE) | TO(TXN_CONNECT) | TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_SEND] = {"send", TO(TXN_RECEIVE) | TO(TXN_TUNNEL) | TO(TXN_CONNECT) |
+			      TO(TXN_REPLY) | TO(TXN_END)},
     [TXN_RECEIVE] = {"receive", TO(TXN_END)},
+    [TXN_TUNNEL] = {"tunnel", TO(TXN_END)},
     [TXN_REPLY] = {"reply", TO(TXN_END)},
     [TXN_END] = {"end", 0},
 };

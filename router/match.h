@@ -12,9 +12,10 @@
 /* What a request decides on; borrowed, valid while it is being routed. */
 struct request {
 	struct span method;
-	struct span host;  /* without port, as sent */
-	struct span path;  /* without query */
-	struct span query; /* without '?', p == NULL when there is none */
+	struct span authority; /* host and port, as sent */
+	struct span host;      /* without port, as sent */
+	struct span path;      /* without query */
+	struct span query;     /* without '?', p == NULL when there is none */
 	const struct field *fields;
 	unsigned nfields;
 };

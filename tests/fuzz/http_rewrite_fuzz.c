@@ -137,6 +137,9 @@ pass_request(struct span in, uint8_t options)
 	if (h1_parse_request(in, &h) != H1_DONE ||
 	    http_read_request(&h, &r) != ERR_NONE)
 		return;
+	/* HTTP/1.0 that names no host: an empty one, which no reader takes */
+	if (r.authority.n == 0)
+		return;
 	f.upgrade = http_wants_upgrade(&h);
 	size = http_request_size(&h, &f);
 	buf = malloc(size);

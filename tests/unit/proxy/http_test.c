@@ -186,7 +186,7 @@ framing_is_ours(void **state)
 	    f,
 	    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
 	check_request("GET http://h:8/x HTTP/1.0\r\n\r\n", f,
-	    "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+	    "GET /x HTTP/1.1\r\nHost: h:8\r\n\r\n");
 	check_request("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", f,
 	    "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
 }
