@@ -43,13 +43,14 @@ after_size(struct h1_chunks *c, char byte)
 {
 	if (c->digits == 0)
 		return -1;
-	c->line = 0;
 	if (byte == '\r')
 		return CHUNK_SIZE_LF;
 	/* BWS before an extension (RFC 9112 7.1.1) is tolerated */
 	if (byte == ';')
 		return CHUNK_EXTENSION;
-	return byte == ' ' || byte == '\t' ? CHUNK_BLANK : -1;
+	return (byte == ' ' || byte == '\t') && ++c->line <= EXTENSION_MAX
+		   ? CHUNK_BLANK
+		   : -1;
 }
 
 static int
@@ -83,6 +84,7 @@ chunk_step(struct h1_chunks *c, char byte)
 			   : -1;
 	case CHUNK_SIZE_LF:
 		c->digits = 0;
+		c->line = 0;
 		if (byte != '\n')
 			return -1;
 		return c->left > 0 ? CHUNK_DATA : CHUNK_TRAILER;

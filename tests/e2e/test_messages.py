@@ -310,7 +310,7 @@ BAD_CHUNKS = [b"-1\r\na\r\n", b"+1\r\na\r\n", b" 1\r\na\r\n", b"0x1\r\na\r\n",
               b"1\r\na\r\n0\r\n\n", b"1\r\na\r\n00000000000000000\r\n\r\n"]
 
 
-@pytest.mark.parametrize("body", BAD_CHUNKS)
+@pytest.mark.parametrize("body", BAD_CHUNKS, ids=lambda b: repr(b[:12]))
 def test_malformed_chunks_are_400(one, body):
     p = one()
     got = raw(p.port, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
@@ -321,7 +321,7 @@ def test_malformed_chunks_are_400(one, body):
     assert p.backend.asked == []
 
 
-@pytest.mark.parametrize("body", BAD_CHUNKS)
+@pytest.mark.parametrize("body", BAD_CHUNKS, ids=lambda b: repr(b[:12]))
 def test_malformed_chunks_of_a_pod_end_the_answer(one, body):
     """The head is gone: what the client can see is that it is not whole."""
     async def wrong(reader, writer):
