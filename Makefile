@@ -40,7 +40,7 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	conf/% proxy/access_entry.o proxy/access_format.o proxy/ring.o \
-	proxy/h1_% proxy/inbuf.o proxy/retry.o proxy/http.o proxy/wheel.o \
+	proxy/h1_% proxy/fifo.o proxy/retry.o proxy/http.o proxy/wheel.o \
 	proxy/proxy_header.o proxy/client_table.o \
 	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)

@@ -1,10 +1,11 @@
 /* Comparing and cutting borrowed bytes. */
 #include "base/span.h"
 
-static unsigned char
-lower(unsigned char c)
+/* Whether two bytes that differ are one letter in two cases. */
+static bool
+is_other_case(unsigned char a, unsigned char b)
 {
-	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+	return (a ^ b) == 0x20 && (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
 }
 
 bool
@@ -13,8 +14,8 @@ span_eq_nocase(struct span a, struct span b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++)
-		if (lower((unsigned char)a.p[i]) !=
-		    lower((unsigned char)b.p[i]))
+		if (a.p[i] != b.p[i] && !is_other_case((unsigned char)a.p[i],
+					    (unsigned char)b.p[i]))
 			return false;
 	return true;
 }

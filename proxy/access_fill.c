@@ -7,7 +7,8 @@
 #include "proxy/worker_state.h"
 
 void
-access_begin(struct access_entry *e, struct worker *w, const struct client *c)
+access_begin(
+    struct access_entry *e, struct worker *w, const struct client *c, char *ip)
 {
 	memset(e, 0, sizeof *e);
 	e->time_us = clock_wall_us() - (clock_now_us() - loop_now(&w->loop));
@@ -16,7 +17,7 @@ access_begin(struct access_entry *e, struct worker *w, const struct client *c)
 	e->rule = -1;
 	e->minor = -1;
 	e->chosen = -1;
-	e->text[ACCESS_CLIENT] = (struct span){c->ip, c->ip_len};
+	e->text[ACCESS_CLIENT] = client_ip(c, ip);
 }
 
 void

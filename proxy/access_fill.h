@@ -9,9 +9,12 @@
 struct client;
 struct worker;
 
-/* An entry about nothing yet: every number not reached, every text empty. */
+/*
+ * An entry of which only the client is known: every number not reached, every
+ * other text empty. `ip` has INET6_ADDRSTRLEN bytes and lasts as long.
+ */
 void access_begin(
-    struct access_entry *e, struct worker *w, const struct client *c);
+    struct access_entry *e, struct worker *w, const struct client *c, char *ip);
 
 /* Method, target, host and the rest, from a whole HTTP/1 head. */
 void access_fill_head(

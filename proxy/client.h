@@ -13,10 +13,12 @@
 #include "base/errs.h"
 #include "base/queue.h"
 #include "base/span.h"
+#include "proxy/loop.h"
 
 struct client;
 struct conn;
 struct h1_head;
+struct listener;
 struct worker;
 
 struct client_ops {
@@ -57,12 +59,16 @@ struct client {
 	unsigned magic;
 	const struct client_ops *ops;
 	struct worker *worker;
-	TAILQ_ENTRY(client) link; /* worker->clients */
-	/* the peer, for X-Forwarded-For */
-	uint8_t ip_len;
-	char ip[INET6_ADDRSTRLEN];
+	struct listener *listener; /* it came by */
+	union {
+		TAILQ_ENTRY(client) link; /* worker->clients */
+		struct dead dead;	  /* once closed */
+	};
+	uint8_t address[16]; /* of the peer: 4 or 16 bytes */
 	uint8_t family;
-	uint8_t address[16];
 };
+
+/* The peer's address as text; buf has INET6_ADDRSTRLEN bytes. */
+struct span client_ip(const struct client *c, char *buf);
 
 #endif

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "base/check.h"
 #include "conf/settings.h"
 #include "proxy/access_fill.h"
@@ -32,7 +31,6 @@ static void
 note_peer(struct client *c, const struct sockaddr_storage *peer)
 {
 	c->family = (uint8_t)peer->ss_family;
-	c->ip_len = (uint8_t)address_ip(peer, c->ip, sizeof c->ip);
 	if (peer->ss_family == AF_INET)
 		memcpy(c->address,
 		    &((const struct sockaddr_in *)peer)->sin_addr, 4);
@@ -59,9 +57,10 @@ static void
 log_refused(struct client_h1 *c, enum err reason)
 {
 	struct worker *w = c->base.worker;
+	char ip[INET6_ADDRSTRLEN];
 	struct access_entry e;
 
-	access_begin(&e, w, &c->base);
+	access_begin(&e, w, &c->base, ip);
 	e.status = (int16_t)err_status(reason);
 	e.text[ACCESS_REASON] = span_of(err_words(reason));
 	access_log_put(w->log, &e);
@@ -273,7 +272,7 @@ ch1_keep(struct client_h1 *c, struct span rest)
 {
 	if (rest.n == 0 || c->state == CH1_LINGER || c->state == CH1_CLOSED)
 		return;
-	if (!inbuf_append(&c->in, rest))
+	if (!fifo_append(&c->in, rest))
 		ch1_close(c);
 }
 
@@ -281,7 +280,7 @@ ch1_keep(struct client_h1 *c, struct span rest)
 static void
 ch1_process_kept(struct client_h1 *c)
 {
-	struct span kept = inbuf_span(&c->in);
+	struct span kept = fifo_span(&c->in);
 	size_t used;
 
 	if (c->state == CH1_HEAD && !h1_head_complete(kept, &c->scanned) &&
@@ -289,11 +288,11 @@ ch1_process_kept(struct client_h1 *c)
 		return;
 	used = ch1_take_all(c, kept);
 	conn_flush(ch1_loop(c)); /* orders point into the buffer */
-	if (inbuf_empty(&c->in)) /* it was closed meanwhile */
+	if (fifo_empty(&c->in))	 /* it was closed meanwhile */
 		return;
 	if (used > 0)
 		c->scanned = 0;
-	inbuf_consume(&c->in, used);
+	fifo_consume(&c->in, used);
 }
 
 static void
@@ -301,7 +300,7 @@ ch1_process(struct client_h1 *c, struct span in)
 {
 	size_t used;
 
-	if (inbuf_empty(&c->in)) {
+	if (fifo_empty(&c->in)) {
 		used = ch1_take_all(c, in);
 		ch1_keep(c, (struct span){in.p + used, in.n - used});
 		return;
@@ -339,7 +338,7 @@ ch1_splice(struct client_h1 *c, bool *tried)
 	int64_t n;
 
 	*tried = false;
-	if (c->state != CH1_BODY || c->held || !inbuf_empty(&c->in) ||
+	if (c->state != CH1_BODY || c->held || !fifo_empty(&c->in) ||
 	    h1_intake_passable(c->intake) < SPLICE_MIN)
 		return -1;
 	to = txn_request_raw(c->txn);
@@ -385,7 +384,7 @@ ch1_read(struct client_h1 *c)
 static void
 ch1_on_readable(struct client_h1 *c)
 {
-	if (!inbuf_empty(&c->in))
+	if (!fifo_empty(&c->in))
 		ch1_process_kept(c);
 	for (int i = 0; conn_readable(c->conn); i++) {
 		if (i == READS_MAX) {
@@ -492,7 +491,7 @@ client_h1_accept(struct worker *w, struct listener *l, int fd,
 	c->base.magic = CLIENT_MAGIC;
 	c->base.ops = &ch1_ops;
 	c->base.worker = w;
-	c->listener = l;
+	c->base.listener = l;
 	c->counted = counted;
 	note_peer(&c->base, peer);
 	TAILQ_INSERT_TAIL(&w->clients, &c->base, link);

@@ -45,7 +45,8 @@ static void
 ch1_free(struct dead *d)
 {
 	struct client_h1 *c =
-	    (struct client_h1 *)((char *)d - offsetof(struct client_h1, dead));
+	    (struct client_h1 *)((char *)d -
+				 offsetof(struct client_h1, base.dead));
 
 	CHECK_OBJ(&c->base, CLIENT_MAGIC);
 	CHECK(c->state == CH1_CLOSED && c->txn == NULL);
@@ -76,7 +77,7 @@ ch1_close(struct client_h1 *c)
 	if (t != NULL)
 		txn_client_gone(t);
 	conn_close(c->conn);
-	inbuf_free(&c->in);
+	fifo_free(&c->in);
 	ch1_drop_intake(c);
 	if (c->counted)
 		client_table_leave(
@@ -84,8 +85,8 @@ ch1_close(struct client_h1 *c)
 	TAILQ_REMOVE(&w->clients, &c->base, link);
 	w->nclients--;
 	atomic_fetch_sub_explicit(
-	    &c->listener->connections, 1, memory_order_relaxed);
-	loop_bury(&w->loop, &c->dead, ch1_free);
+	    &c->base.listener->connections, 1, memory_order_relaxed);
+	loop_bury(&w->loop, &c->base.dead, ch1_free);
 }
 
 void
@@ -94,13 +95,13 @@ ch1_finish(struct client_h1 *c, bool all_read)
 	conn_flush(ch1_loop(c));
 	if (c->state == CH1_CLOSED)
 		return;
-	if (all_read && inbuf_empty(&c->in) && !conn_maybe_more(c->conn) &&
+	if (all_read && fifo_empty(&c->in) && !conn_maybe_more(c->conn) &&
 	    conn_backlog(c->conn) == 0) {
 		ch1_close(c);
 		return;
 	}
 	c->state = CH1_LINGER;
-	inbuf_free(&c->in);
+	fifo_free(&c->in);
 	conn_shutdown(c->conn);
 	ch1_timeout(c, conn_backlog(c->conn) > 0
 			   ? (uint64_t)ch1_settings(c)->timeouts.body * 1000u
@@ -129,6 +130,6 @@ ch1_next(struct client_h1 *c)
 		idle = CH1_DRAIN_IDLE_US;
 	ch1_timeout(c, idle);
 	conn_resume(c->conn);
-	if (!inbuf_empty(&c->in))
+	if (!fifo_empty(&c->in))
 		conn_kick(c->conn);
 }

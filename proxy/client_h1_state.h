@@ -9,12 +9,11 @@
 #include <stdint.h>
 
 #include "proxy/client.h"
+#include "proxy/fifo.h"
 #include "proxy/h1_intake.h"
-#include "proxy/inbuf.h"
 #include "proxy/loop.h"
 
 struct conn;
-struct listener;
 struct settings;
 struct txn;
 
@@ -39,9 +38,8 @@ struct client_h1 {
 	struct client base; /* first: ops get this */
 	enum ch1_state state;
 	struct conn *conn;
-	struct listener *listener;
 	struct txn *txn;
-	struct inbuf in;	  /* what cannot be used yet */
+	struct fifo in;		  /* what cannot be used yet */
 	size_t scanned;		  /* of it, for the end of a head */
 	struct h1_intake *intake; /* the request's body, while there is one */
 	uint32_t requests;	  /* begun on this connection */
@@ -51,7 +49,6 @@ struct client_h1 {
 	bool keep_alive : 1;
 	bool held : 1;		   /* the txn takes no body now */
 	bool chunked_response : 1; /* we frame it in chunks */
-	struct dead dead;
 };
 
 struct loop *ch1_loop(struct client_h1 *c);

@@ -13,6 +13,7 @@
 #include <event2/event_struct.h>
 
 #include "base/check.h"
+#include "proxy/fifo.h"
 #include "proxy/loop.h"
 
 #define CONN_MAGIC 0xc0220001u
@@ -37,12 +38,10 @@ struct conn {
 	bool paused : 1;
 	bool kicked : 1;
 	bool failed : 1;
-	bool deaf : 1; /* writing failed; we only read on */
-	bool shut : 1; /* our end of stream follows the backlog */
-	/* what the socket did not take */
-	char *backlog;
-	size_t backlog_start, backlog_end, backlog_size;
-	struct pipe *pipe; /* spliced bytes, before the backlog */
+	bool deaf : 1;	     /* writing failed; we only read on */
+	bool shut : 1;	     /* our end of stream follows the backlog */
+	struct fifo backlog; /* what the socket did not take */
+	struct pipe *pipe;   /* spliced bytes, before the backlog */
 	struct wheel_entry deadline;
 	union {
 		struct kick kick; /* while kicked */
@@ -69,36 +68,10 @@ pipe_drop(struct conn *c)
 	c->pipe = NULL;
 }
 
-static void
-backlog_drop(struct conn *c)
-{
-	free(c->backlog);
-	c->backlog = NULL;
-	c->backlog_start = c->backlog_end = c->backlog_size = 0;
-}
-
-/* Bounded by its callers: whoever feeds us stops at CONN_BLOCKED. */
-static bool
-backlog_append(struct conn *c, struct span bytes)
-{
-	if (c->backlog_end + bytes.n > c->backlog_size) {
-		size_t size = c->backlog_end + bytes.n;
-		char *grown = realloc(c->backlog, size);
-
-		if (grown == NULL)
-			return false;
-		c->backlog = grown;
-		c->backlog_size = size;
-	}
-	memcpy(c->backlog + c->backlog_end, bytes.p, bytes.n);
-	c->backlog_end += bytes.n;
-	return true;
-}
-
 static bool
 has_backlog(const struct conn *c)
 {
-	return c->backlog != NULL || c->pipe != NULL;
+	return !fifo_empty(&c->backlog) || c->pipe != NULL;
 }
 
 /* From the pipe to the socket; true when it is empty. */
@@ -126,14 +99,14 @@ pipe_send(struct conn *c)
 static void
 backlog_send(struct conn *c)
 {
+	struct span rest;
 	ssize_t n;
 
 	if (c->pipe != NULL && !pipe_send(c))
 		return;
-
-	while (c->backlog_start < c->backlog_end) {
-		n = send(c->fd, c->backlog + c->backlog_start,
-		    c->backlog_end - c->backlog_start, MSG_NOSIGNAL);
+	while (!fifo_empty(&c->backlog)) {
+		rest = fifo_span(&c->backlog);
+		n = send(c->fd, rest.p, rest.n, MSG_NOSIGNAL);
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
@@ -141,9 +114,8 @@ backlog_send(struct conn *c)
 				conn_fail(c, errno);
 			return;
 		}
-		c->backlog_start += (size_t)n;
+		fifo_consume(&c->backlog, (size_t)n);
 	}
-	backlog_drop(c);
 	if (c->shut)
 		shutdown(c->fd, SHUT_WR);
 	c->handle(c->owner, CONN_DRAINED);
@@ -308,7 +280,7 @@ conn_close(struct conn *c)
 	close(c->fd);
 	c->fd = -1;
 	pipe_drop(c);
-	backlog_drop(c);
+	fifo_free(&c->backlog);
 	loop_bury(l, &c->dead, conn_free);
 }
 
@@ -334,7 +306,7 @@ conn_read_on(struct conn *c)
 	c->paused = false;
 	c->readable = true;
 	pipe_drop(c);
-	backlog_drop(c);
+	fifo_free(&c->backlog);
 	return true;
 }
 
@@ -469,21 +441,22 @@ static void
 keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
 {
 	bool was_empty = !has_backlog(c);
+	struct span rest;
 
 	for (int i = 0; i < n; i++) {
 		if (sent >= iov[i].iov_len) {
 			sent -= iov[i].iov_len;
 			continue;
 		}
-		if (!backlog_append(
-			c, (struct span){(char *)iov[i].iov_base + sent,
-			       iov[i].iov_len - sent})) {
+		rest = (struct span){
+		    (char *)iov[i].iov_base + sent, iov[i].iov_len - sent};
+		if (!fifo_append(&c->backlog, rest)) {
 			conn_fail(c, ENOMEM);
 			return;
 		}
 		sent = 0;
 	}
-	if (was_empty && c->backlog != NULL)
+	if (was_empty && has_backlog(c))
 		c->handle(c->owner, CONN_BLOCKED);
 }
 
@@ -535,7 +508,7 @@ conn_write(struct conn *c, struct span bytes)
 	if (bytes.n == 0 || !gather_for(c))
 		return;
 	if (has_backlog(c)) {
-		if (!backlog_append(c, bytes))
+		if (!fifo_append(&c->backlog, bytes))
 			conn_fail(c, ENOMEM);
 		return;
 	}
@@ -565,7 +538,7 @@ conn_write_small(struct conn *c, struct span bytes)
 size_t
 conn_backlog(const struct conn *c)
 {
-	return c->backlog_end - c->backlog_start +
+	return fifo_span(&c->backlog).n +
 	       (c->pipe != NULL ? c->pipe->bytes : 0);
 }
 

@@ -12,7 +12,7 @@ h1_intake_begin(struct h1_intake *k, const struct h1_head *h)
 void
 h1_intake_end(struct h1_intake *k)
 {
-	inbuf_free(&k->trailers);
+	fifo_free(&k->trailers);
 }
 
 static enum h1_result
@@ -30,8 +30,12 @@ read_chunked(struct h1_intake *k, struct span *in, struct span *piece)
 {
 	enum h1_result r = h1_parse_chunked(&k->chunks, in, piece);
 
+	/* nothing but the empty line, as nearly always: not worth keeping */
+	if (r == H1_DONE && fifo_empty(&k->trailers) &&
+	    k->chunks.trailers.n == 2)
+		return r;
 	if (k->chunks.trailers.n > 0 &&
-	    !inbuf_append(&k->trailers, k->chunks.trailers))
+	    !fifo_append(&k->trailers, k->chunks.trailers))
 		return H1_BAD;
 	return r;
 }
@@ -87,7 +91,7 @@ h1_intake_over(const struct h1_intake *k)
 enum h1_result
 h1_intake_trailers(const struct h1_intake *k, struct h1_head *h)
 {
-	struct span section = inbuf_span(&k->trailers);
+	struct span section = fifo_span(&k->trailers);
 
 	if (k->body != H1_BODY_CHUNKED)
 		return H1_DONE;

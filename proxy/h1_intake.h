@@ -5,14 +5,14 @@
 #ifndef PROXY_H1_INTAKE_H
 #define PROXY_H1_INTAKE_H
 
+#include "proxy/fifo.h"
 #include "proxy/h1_parse.h"
-#include "proxy/inbuf.h"
 
 struct h1_intake {
 	enum h1_body body;
 	uint64_t left; /* H1_BODY_LENGTH */
 	struct h1_chunks chunks;
-	struct inbuf trailers; /* of a chunked body, as received */
+	struct fifo trailers; /* of a chunked body, as received */
 };
 
 /* For the body that a parsed head announces. */

@@ -27,14 +27,14 @@ retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
 void
 retry_end(struct retry *r)
 {
-	inbuf_free(&r->kept);
+	fifo_free(&r->kept);
 }
 
 void
 retry_forget_body(struct retry *r)
 {
 	r->keeping = false;
-	inbuf_free(&r->kept);
+	fifo_free(&r->kept);
 }
 
 void
@@ -43,8 +43,8 @@ retry_note_body(struct retry *r, struct span piece)
 	r->body_begun = true;
 	if (!r->keeping)
 		return;
-	if (inbuf_span(&r->kept).n + piece.n > r->spec->body_bytes ||
-	    !inbuf_append(&r->kept, piece))
+	if (fifo_span(&r->kept).n + piece.n > r->spec->body_bytes ||
+	    !fifo_append(&r->kept, piece))
 		retry_forget_body(r);
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/errs.h"
 #include "base/span.h"
-#include "proxy/inbuf.h"
+#include "proxy/fifo.h"
 #include "router/spec.h"
 
 /* Where one request stands with its retries. */
@@ -19,9 +19,9 @@ struct retry {
 	uint32_t *debt; /* the worker's, of the service's own tally */
 	unsigned left;	/* attempts still allowed */
 	bool idempotent;
-	bool body_begun;   /* a byte of the request body was passed on */
-	bool keeping;	   /* all of it so far is in kept */
-	struct inbuf kept; /* to be sent again */
+	bool body_begun;  /* a byte of the request body was passed on */
+	bool keeping;	  /* all of it so far is in kept */
+	struct fifo kept; /* to be sent again */
 };
 
 /*

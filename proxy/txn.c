@@ -12,6 +12,7 @@
 #include "proxy/access_log.h"
 #include "proxy/client.h"
 #include "proxy/http.h"
+#include "proxy/listener.h"
 #include "proxy/pick.h"
 #include "proxy/plan_use.h"
 #include "proxy/relay.h"
@@ -188,9 +189,10 @@ static void
 txn_log(const struct txn *t)
 {
 	struct worker *w = t->worker;
+	char ip[INET6_ADDRSTRLEN];
 	struct access_entry e;
 
-	access_begin(&e, w, t->relay.client);
+	access_begin(&e, w, t->relay.client, ip);
 	access_fill_head(&e, w, t->request.head);
 	e.time_us -= txn_duration(t);
 	e.minor = t->minor;
@@ -297,8 +299,8 @@ txn_send(struct txn *t)
 	txn_go(t, TXN_SEND);
 	t->ready_us = loop_now(&t->worker->loop);
 	u->ops->send_head(u, &t->request);
-	if (!inbuf_empty(&t->retry.kept))
-		u->ops->send_data(u, inbuf_span(&t->retry.kept));
+	if (!fifo_empty(&t->retry.kept))
+		u->ops->send_data(u, fifo_span(&t->retry.kept));
 	if (t->request_done)
 		u->ops->send_end(u, NULL);
 	if (t->held) {
@@ -361,8 +363,9 @@ txn_compose(struct txn *t, const struct h1_head *h, const struct request *r)
 {
 	const struct settings *s = t->worker->settings;
 	const struct client *c = t->relay.client;
+	char ip[INET6_ADDRSTRLEN];
 	struct http_forward f = {
-	    .client_ip = {c->ip, c->ip_len},
+	    .client_ip = client_ip(c, ip),
 	    .scheme = SPAN("http"),
 	    .trusted = http_trusted(&s->forward, c->family, c->address),
 	    .x_forwarded = s->forward.x_forwarded,
@@ -399,6 +402,8 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
 	enum err e = http_read_request(h, r);
 
+	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
+		r->authority = span_of(t->relay.client->listener->address.text);
 	if (e == ERR_NONE)
 		e = txn_compose(t, h, r);
 	if (e != ERR_NONE)

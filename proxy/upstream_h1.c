@@ -11,9 +11,9 @@
 #include "base/check.h"
 #include "conf/settings.h"
 #include "proxy/conn.h"
+#include "proxy/fifo.h"
 #include "proxy/h1_intake.h"
 #include "proxy/http.h"
-#include "proxy/inbuf.h"
 #include "proxy/upstream.h"
 #include "proxy/worker_state.h"
 #include "router/pod.h"
@@ -39,7 +39,7 @@ struct upstream_h1 {
 	struct upstream base; /* first: ops get this */
 	enum state state;
 	struct conn *conn;
-	struct inbuf in;	 /* an incomplete response head */
+	struct fifo in;		 /* an incomplete response head */
 	size_t scanned;		 /* of it, for its end */
 	struct h1_intake intake; /* the response's body */
 	bool chunked_request : 1;
@@ -78,7 +78,7 @@ uh1_close(struct upstream *base)
 	base->txn = NULL;
 	if (u->conn != NULL)
 		conn_close(u->conn);
-	inbuf_free(&u->in);
+	fifo_free(&u->in);
 	h1_intake_end(&u->intake);
 	loop_bury(&base->worker->loop, &u->dead, uh1_free);
 }
@@ -391,21 +391,21 @@ feed_waiting(struct upstream_h1 *u, struct span in)
 	size_t used;
 
 	u->answered = true;
-	if (inbuf_empty(&u->in)) {
+	if (fifo_empty(&u->in)) {
 		used = feed_heads(u, in);
 		if (u->state != UH1_HEAD || used == in.n)
 			return;
 		u->scanned = 0;
-		if (!inbuf_append(
+		if (!fifo_append(
 			&u->in, (struct span){in.p + used, in.n - used}))
 			uh1_fail(u, ERR_INTERNAL);
 		return;
 	}
-	if (!inbuf_append(&u->in, in)) {
+	if (!fifo_append(&u->in, in)) {
 		uh1_fail(u, ERR_INTERNAL);
 		return;
 	}
-	in = inbuf_span(&u->in);
+	in = fifo_span(&u->in);
 	if (!h1_head_complete(in, &u->scanned) &&
 	    in.n < u->base.worker->settings->limits.header_bytes)
 		return;
@@ -413,7 +413,7 @@ feed_waiting(struct upstream_h1 *u, struct span in)
 	conn_flush(&u->base.worker->loop); /* orders point into the buffer */
 	if (u->state == UH1_CLOSED)
 		return;
-	inbuf_consume(&u->in, used);
+	fifo_consume(&u->in, used);
 	u->scanned = 0;
 }
 
