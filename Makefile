@@ -4,11 +4,14 @@
 #   make DEBUG=1              -O0 -g, in its own build folder
 #   make SAN=address,undefined | SAN=thread     sanitizer builds
 #   make CC=clang             another compiler
+#   make V=1                  shows each command
 #   make install DESTDIR=... PREFIX=/usr/local
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SECONDS ?=
+JOBS    ?= $(shell nproc)
+Q       := $(if $(V),,@)
 
 VERSION := $(shell cat VERSION)
 FOLDERS := base strategies router conf proxy control admin cli
@@ -50,20 +53,23 @@ UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 	clean distclean san
 
 all: deps
-	@$(MAKE) --no-print-directory $(BUILD)/shunt
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/shunt
 	@if [ $(BUILD) = build/release ]; then cp --remove-destination $(BUILD)/shunt shunt; fi
 
 $(BUILD)/shunt: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
 $(BUILD)/%.o: %.c VERSION Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Unit tests see only the pure folders: no libevent, no sockets.
 $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
 		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
