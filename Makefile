@@ -15,7 +15,6 @@ Q       := $(if $(V),,@)
 
 VERSION := $(shell cat VERSION)
 FOLDERS := base strategies router conf proxy control admin cli
-PACKAGES := libevent openssl yaml-0.1 libpcre2-8 libnghttp2 jansson
 
 # One build folder per flavour, so that they never mix.
 comma   := ,
@@ -49,8 +48,8 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all deps deps-test install test check unit e2e lint bench demo fuzz \
-	clean distclean san
+.PHONY: all deps deps-test deps-bench install test units unit e2e lint bench \
+	demo fuzz clean distclean
 
 all: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/shunt
@@ -83,13 +82,21 @@ deps-bench:
 
 install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
-	install -D -m 644 examples/demo.yaml \
-		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples/demo.yaml
+	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
+	install -m 644 README.md LICENSE docs/config.md \
+		$(DESTDIR)$(PREFIX)/share/doc/shunt
+	install -m 644 examples/demo.yaml examples/shunt.yaml \
+		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 
 # Everything that must hold: unit, end-to-end and lint checks.
 test: deps-test
 	@$(MAKE) --no-print-directory all
 	@./tests/run $(if $(SAN),--san $(SAN)) --build $(BUILD)
+
+# A part of them.
+unit e2e: deps-test
+	@$(MAKE) --no-print-directory all
+	@./tests/run $(if $(SAN),--san $(SAN)) --build $(BUILD) --only $@
 
 units: $(UNIT_TESTS)
 

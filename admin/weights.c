@@ -23,7 +23,8 @@ scale_weight(double number, uint64_t *weight)
 
 	*weight = (uint64_t)(scaled + 0.5);
 	difference = scaled - (double)*weight;
-	return difference < ROUNDING && difference > -ROUNDING;
+	return difference < ROUNDING && difference > -ROUNDING &&
+	       (*weight > 0 || number == 0);
 }
 
 /* False with why when it is no weight. */

@@ -4,19 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void (*last_word)(void);
-
-void
-check_set_hook(void (*hook)(void))
-{
-	last_word = hook;
-}
-
 void
 check_failed(const char *what, const char *file, int line, const char *func)
 {
 	fprintf(stderr, "shunt: bug: %s:%d: %s: %s\n", file, line, func, what);
-	if (last_word != NULL)
-		last_word();
 	abort();
 }

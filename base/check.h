@@ -5,15 +5,9 @@
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
-/* Says what failed and where on stderr, calls the hook, aborts. */
+/* Says what failed and where on stderr, and aborts. */
 _Noreturn void check_failed(
     const char *what, const char *file, int line, const char *func);
-
-/*
- * A last word before the abort (for instance: which worker, which plan).
- * Set once before threads start; the hook must be safe in any state.
- */
-void check_set_hook(void (*hook)(void));
 
 #define CHECK(cond)                                                        \
 	do {                                                               \

@@ -284,6 +284,7 @@ app_run(const struct app_options *options)
 	int rc;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN); /* meant for `shunt run`, same name */
 	rc = app_start(&app);
 	if (rc == 0)
 		rc = event_base_dispatch(app.base);

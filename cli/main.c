@@ -97,5 +97,10 @@ main(int argc, char **argv)
 		return unknown_subcommand(argv[0]);
 	if (!options_read(s, argc, argv, &in, &status))
 		return status;
-	return s->run(&in);
+	status = s->run(&in);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "shunt: cannot write the output\n");
+		return EXIT_FAILED;
+	}
+	return status;
 }

@@ -396,9 +396,23 @@ ch1_on_readable(struct client_h1 *c)
 	}
 }
 
+/* It reads slowly, but it reads. */
+static void
+ch1_on_progress(struct client_h1 *c)
+{
+	if (c->state == CH1_TUNNEL)
+		ch1_tunnel_timeout(c);
+	else
+		ch1_body_timeout(c);
+}
+
 static void
 ch1_on_timeout(struct client_h1 *c)
 {
+	if (conn_backlog(c->conn) > 0 && conn_moving(c->conn)) {
+		ch1_on_progress(c);
+		return;
+	}
 	switch (c->state) {
 	case CH1_HEAD:
 		ch1_refuse(c, ERR_HEADER_TIMEOUT);
@@ -448,6 +462,9 @@ ch1_on_event(void *owner, enum conn_event event)
 	switch (event) {
 	case CONN_READABLE:
 		ch1_on_readable(c);
+		return;
+	case CONN_PROGRESS:
+		ch1_on_progress(c);
 		return;
 	case CONN_BLOCKED:
 		ch1_body_timeout(c);

@@ -17,6 +17,7 @@ choose_framing(struct client_h1 *c, const struct h1_head *h)
 	bool unsized = h->body == H1_BODY_CHUNKED || h->body == H1_BODY_CLOSE;
 
 	c->chunked_response = unsized && !c->http_1_0;
+	c->until_close = unsized && c->http_1_0;
 	if (h->last || (unsized && c->http_1_0) || c->state != CH1_WAIT ||
 	    c->base.worker->draining)
 		c->keep_alive = false;
@@ -169,6 +170,9 @@ ch1_reset(struct client *base, enum err reason)
 
 	(void)reason;
 	c->txn = NULL;
+	/* an end that only the connection marks must not look like one */
+	if (c->until_close && c->state != CH1_CLOSED)
+		conn_abortive(c->conn);
 	ch1_close(c);
 }
 

@@ -48,6 +48,7 @@ struct client_h1 {
 	bool http_1_0 : 1;
 	bool keep_alive : 1;
 	bool held : 1;		   /* the txn takes no body now */
+	bool until_close : 1;	   /* the response ends with the connection */
 	bool chunked_response : 1; /* we frame it in chunks */
 };
 

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +32,7 @@ struct conn {
 	struct loop *loop;
 	conn_handler *handle;
 	void *owner;
-	int error;
+	int unacked; /* by conn_moving(), 0 = not asked yet */
 	bool connecting : 1;
 	bool readable : 1;
 	bool was_short : 1; /* the last read got less than it asked for */
@@ -38,6 +40,7 @@ struct conn {
 	bool paused : 1;
 	bool kicked : 1;
 	bool failed : 1;
+	bool took : 1;	     /* the socket took a byte since conn_mark() */
 	bool deaf : 1;	     /* writing failed; we only read on */
 	bool shut : 1;	     /* our end of stream follows the backlog */
 	struct fifo backlog; /* what the socket did not take */
@@ -51,12 +54,11 @@ struct conn {
 };
 
 static void
-conn_fail(struct conn *c, int error)
+conn_fail(struct conn *c)
 {
 	if (c->failed || c->fd < 0)
 		return;
 	c->failed = true;
-	c->error = error;
 	c->handle(c->owner, CONN_FAILED);
 }
 
@@ -87,7 +89,7 @@ pipe_send(struct conn *c)
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n == 0 || errno != EAGAIN)
-				conn_fail(c, n == 0 ? EPIPE : errno);
+				conn_fail(c);
 			return false;
 		}
 		c->pipe->bytes -= (size_t)n;
@@ -102,7 +104,9 @@ backlog_send(struct conn *c)
 	struct span rest;
 	ssize_t n;
 
-	if (c->pipe != NULL && !pipe_send(c))
+	c->unacked = 0;
+	c->handle(c->owner, CONN_PROGRESS);
+	if (c->fd < 0 || (c->pipe != NULL && !pipe_send(c)))
 		return;
 	while (!fifo_empty(&c->backlog)) {
 		rest = fifo_span(&c->backlog);
@@ -111,7 +115,7 @@ backlog_send(struct conn *c)
 			if (errno == EINTR)
 				continue;
 			if (errno != EAGAIN)
-				conn_fail(c, errno);
+				conn_fail(c);
 			return;
 		}
 		fifo_consume(&c->backlog, (size_t)n);
@@ -139,7 +143,7 @@ notice_reset(struct conn *c)
 	int error = socket_error(c);
 
 	if (error != 0)
-		conn_fail(c, error);
+		conn_fail(c);
 }
 
 static void
@@ -149,7 +153,7 @@ finish_connect(struct conn *c)
 
 	c->connecting = false;
 	if (error != 0)
-		conn_fail(c, error);
+		conn_fail(c);
 	else
 		c->handle(c->owner, CONN_CONNECTED);
 }
@@ -284,6 +288,16 @@ conn_close(struct conn *c)
 	loop_bury(l, &c->dead, conn_free);
 }
 
+void
+conn_abortive(struct conn *c)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	CHECK_OBJ(c, CONN_MAGIC);
+	if (c->fd >= 0)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 bool
 conn_readable(const struct conn *c)
 {
@@ -297,13 +311,41 @@ conn_maybe_more(const struct conn *c)
 }
 
 bool
+conn_unread(const struct conn *c)
+{
+	return c->readable && !c->failed;
+}
+
+bool
+conn_moving(struct conn *c)
+{
+	int before = c->unacked, now = 0;
+
+	if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &now) < 0)
+		return false;
+	c->unacked = now;
+	return before == 0 || now < before;
+}
+
+void
+conn_mark(struct conn *c)
+{
+	c->took = false;
+}
+
+bool
+conn_took(const struct conn *c)
+{
+	return c->took;
+}
+
+bool
 conn_read_on(struct conn *c)
 {
 	if (c->fd < 0 || c->deaf)
 		return false;
 	c->deaf = true;
 	c->failed = false;
-	c->paused = false;
 	c->readable = true;
 	pipe_drop(c);
 	fifo_free(&c->backlog);
@@ -328,7 +370,6 @@ conn_read(struct conn *c, char *buf, size_t size)
 			return -1;
 		c->failed = true;
 		c->deaf = true;
-		c->error = errno;
 		return -2;
 	}
 	c->was_short = (size_t)n < size && !c->ended;
@@ -360,7 +401,6 @@ fill_pipe(struct conn *from, struct pipe *p, size_t most)
 	if (errno == EAGAIN && !from->deaf)
 		return -1;
 	from->failed = from->deaf = true;
-	from->error = errno;
 	return -2;
 }
 
@@ -428,6 +468,12 @@ conn_pause(struct conn *c)
 	c->paused = true;
 }
 
+bool
+conn_paused(const struct conn *c)
+{
+	return c->paused;
+}
+
 void
 conn_resume(struct conn *c)
 {
@@ -451,7 +497,7 @@ keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
 		rest = (struct span){
 		    (char *)iov[i].iov_base + sent, iov[i].iov_len - sent};
 		if (!fifo_append(&c->backlog, rest)) {
-			conn_fail(c, ENOMEM);
+			conn_fail(c);
 			return;
 		}
 		sent = 0;
@@ -460,17 +506,15 @@ keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
 		c->handle(c->owner, CONN_BLOCKED);
 }
 
-void
-conn_flush(struct loop *l)
+/* One connection's orders; what its owner orders meanwhile is left. */
+static void
+flush_one(struct gather *g)
 {
-	struct gather *g = &l->gather;
 	struct conn *c = g->conn;
 	size_t want = 0;
 	ssize_t sent;
 	int n = g->n;
 
-	if (c == NULL)
-		return;
 	CHECK_OBJ(c, CONN_MAGIC);
 	g->conn = NULL;
 	g->n = 0;
@@ -482,10 +526,20 @@ conn_flush(struct loop *l)
 	do
 		sent = writev(c->fd, g->iov, n);
 	while (sent < 0 && errno == EINTR);
+	if (sent > 0)
+		c->took = true;
 	if (sent < 0 && errno != EAGAIN)
-		conn_fail(c, errno);
+		conn_fail(c);
 	else if (sent < 0 || (size_t)sent < want)
 		keep_rest(c, g->iov, n, sent < 0 ? 0 : (size_t)sent);
+}
+
+/* A failure may lead to a retry, and that to new orders: until none is left. */
+void
+conn_flush(struct loop *l)
+{
+	while (l->gather.conn != NULL)
+		flush_one(&l->gather);
 }
 
 /* The gather is c's with room for one more; false when c takes no orders. */
@@ -509,7 +563,7 @@ conn_write(struct conn *c, struct span bytes)
 		return;
 	if (has_backlog(c)) {
 		if (!fifo_append(&c->backlog, bytes))
-			conn_fail(c, ENOMEM);
+			conn_fail(c);
 		return;
 	}
 	g->conn = c;
@@ -571,10 +625,4 @@ conn_no_deadline(struct conn *c)
 {
 	if (c->deadline.slot_tick != 0)
 		c->deadline.deadline_us = NEVER;
-}
-
-int
-conn_error(const struct conn *c)
-{
-	return c->error;
 }

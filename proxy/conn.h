@@ -27,6 +27,7 @@ enum conn_event {
 	CONN_CONNECTED,
 	CONN_READABLE, /* read until conn_readable() is false */
 	CONN_BLOCKED,  /* the socket is full: stop feeding it */
+	CONN_PROGRESS, /* the socket takes more of the backlog */
 	CONN_DRAINED,  /* the backlog is gone */
 	CONN_TIMEOUT,  /* the deadline has passed, once */
 	CONN_FAILED,   /* broken; only conn_close() makes sense now */
@@ -57,6 +58,20 @@ bool conn_readable(const struct conn *c);
 
 /* The same, paused or not: closing now would reset the connection. */
 bool conn_maybe_more(const struct conn *c);
+
+/* There is something unread, or the end, paused or not. */
+bool conn_unread(const struct conn *c);
+
+/*
+ * The peer has acknowledged bytes since this was last asked, or it was not
+ * asked yet: it is slow, not gone. A socket that was full for long tells of
+ * room only when a third of it is free.
+ */
+bool conn_moving(struct conn *c);
+
+/* Whether the socket took any byte of what was ordered since the mark. */
+void conn_mark(struct conn *c);
+bool conn_took(const struct conn *c);
 
 /*
  * After CONN_FAILED: what had arrived before may still be read, orders are
@@ -94,6 +109,7 @@ void conn_kick(struct conn *c);
 /* No CONN_READABLE until resumed; a broken connection is still told. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
+bool conn_paused(const struct conn *c);
 
 /* The bytes must stay in place until conn_flush(). */
 void conn_write(struct conn *c, struct span bytes);
@@ -108,12 +124,12 @@ void conn_shutdown(struct conn *c);
 /* conn_shutdown() was called. */
 bool conn_is_shut(const struct conn *c);
 
+/* conn_close() will reset: the peer cannot take what it got for the whole. */
+void conn_abortive(struct conn *c);
+
 /* Absolute, in loop_now() microseconds. */
 void conn_deadline(struct conn *c, uint64_t us);
 void conn_no_deadline(struct conn *c);
-
-/* The errno of CONN_FAILED; 0 when unknown. */
-int conn_error(const struct conn *c);
 
 /* For loop_set_calls(). */
 void conn_on_deadline(struct wheel_entry *e);

@@ -18,8 +18,7 @@ retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
 	    .debt = debt,
 	    .left = spec->attempts,
 	    .idempotent = idempotent,
-	    .keeping = has_body && idempotent && spec->attempts > 0 &&
-		       (spec->on & RETRY_RESET) && spec->body_bytes > 0,
+	    .keeping = has_body && spec->body_bytes > 0,
 	};
 	*debt -= *debt < spec->budget ? *debt : spec->budget;
 }
@@ -57,12 +56,13 @@ is_allowed(const struct retry *r, enum err e)
 }
 
 enum retry_verdict
-retry_judge(struct retry *r, enum err e, bool clean, bool fresh)
+retry_judge(struct retry *r, enum err e, enum upstream_loss loss, bool fresh)
 {
 	if (!err_may_retry(e) || (r->body_begun && !r->keeping))
 		return RETRY_NO;
-	if (clean && !fresh)
-		return r->idempotent ? RETRY_FREE : RETRY_NO;
+	if (loss != LOSS_PLAIN && !fresh)
+		return r->idempotent || loss == LOSS_UNSENT ? RETRY_FREE
+							    : RETRY_NO;
 	if (r->left == 0 || r->spec->budget == 0 || !is_allowed(r, e))
 		return RETRY_NO;
 	if (r->spec->budget < REQUEST) {

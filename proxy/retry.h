@@ -11,6 +11,7 @@
 #include "base/errs.h"
 #include "base/span.h"
 #include "proxy/fifo.h"
+#include "proxy/upstream.h"
 #include "router/spec.h"
 
 /* Where one request stands with its retries. */
@@ -43,11 +44,8 @@ enum retry_verdict {
 	RETRY_FREE, /* the race of an idle connection: nobody's fault */
 };
 
-/*
- * `clean`: a reused connection ended before a byte of response came, as when
- * the pod closes idle ones (RFC 9112 9.3.1); `fresh`: that was excused once.
- */
+/* `fresh`: the connection was a new one, or an idle one was excused before. */
 enum retry_verdict retry_judge(
-    struct retry *r, enum err e, bool clean, bool fresh);
+    struct retry *r, enum err e, enum upstream_loss loss, bool fresh);
 
 #endif

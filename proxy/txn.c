@@ -11,6 +11,7 @@
 #include "proxy/access_fill.h"
 #include "proxy/access_log.h"
 #include "proxy/client.h"
+#include "proxy/conn.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/pick.h"
@@ -86,7 +87,6 @@ struct txn {
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */
 	bool pod_ended : 1;    /* its direction of a tunnel */
-	bool held : 1;	       /* the client keeps the body until SEND */
 	bool pod_counted : 1;  /* in the pod's requests in flight */
 	bool fresh : 1;	       /* no more idle connections for this one */
 
@@ -261,13 +261,13 @@ static void txn_connect(struct txn *t);
 
 /* The attempt has failed and its upstream is closed. */
 static void
-attempt_failed(struct txn *t, enum err e, bool clean)
+attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 {
 	unsigned worker = t->worker->index;
 	enum retry_verdict verdict = RETRY_NO;
 
 	if (t->ntried < ATTEMPTS_MAX)
-		verdict = retry_judge(&t->retry, e, clean, t->fresh);
+		verdict = retry_judge(&t->retry, e, loss, t->fresh);
 	leave_pod(t);
 	if (verdict == RETRY_FREE) {
 		t->fresh = true;
@@ -290,7 +290,10 @@ attempt_failed(struct txn *t, enum err e, bool clean)
 	txn_connect(t);
 }
 
-/* The head, and what of the body an earlier attempt had got already. */
+/*
+ * The head, and what of the body an earlier attempt had got already. The
+ * client may have been paused for that one, or while we connected.
+ */
 static void
 txn_send(struct txn *t)
 {
@@ -298,15 +301,14 @@ txn_send(struct txn *t)
 
 	txn_go(t, TXN_SEND);
 	t->ready_us = loop_now(&t->worker->loop);
+	t->relay.client->ops->resume(t->relay.client);
 	u->ops->send_head(u, &t->request);
 	if (!fifo_empty(&t->retry.kept))
 		u->ops->send_data(u, fifo_span(&t->retry.kept));
 	if (t->request_done)
 		u->ops->send_end(u, NULL);
-	if (t->held) {
-		t->held = false;
-		t->relay.client->ops->resume(t->relay.client);
-	}
+	if (!fifo_empty(&t->retry.kept)) /* it may move when it grows */
+		conn_flush(&t->worker->loop);
 }
 
 static void
@@ -316,7 +318,7 @@ connect_failed(struct txn *t)
 		log_warn("cannot connect to a pod: %s", strerror(errno));
 		txn_reply(t, ERR_OVERLOADED);
 	} else {
-		attempt_failed(t, ERR_CONNECT_FAILED, false);
+		attempt_failed(t, ERR_CONNECT_FAILED, LOSS_PLAIN);
 	}
 }
 
@@ -351,8 +353,7 @@ txn_connect(struct txn *t)
 	t->pod_counted = true;
 	if (u->ready) {
 		txn_send(t);
-	} else if (t->request.body != H1_BODY_NONE && !t->held) {
-		t->held = true;
+	} else {
 		t->relay.client->ops->pause(t->relay.client);
 	}
 }
@@ -478,6 +479,7 @@ txn_request_raw(struct txn *t)
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (u == NULL || t->retry.keeping || t->state == TXN_TUNNEL)
 		return NULL;
+	t->retry.body_begun = true; /* also if splicing fails half way */
 	return u->ops->raw(u);
 }
 
@@ -485,7 +487,6 @@ void
 txn_request_spliced(struct txn *t, uint64_t n)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
-	t->retry.body_begun = true;
 	if (!relay_request_spliced(
 		&t->relay, n, t->worker->settings->limits.body_bytes))
 		txn_request_failed(t, ERR_BODY_TOO_LARGE);
@@ -648,13 +649,13 @@ on_drained(struct txn *t)
 }
 
 static void
-on_failed(struct txn *t, enum err reason, bool clean)
+on_failed(struct txn *t, enum err reason, enum upstream_loss loss)
 {
 	struct client *c = t->relay.client;
 
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (t->state != TXN_RECEIVE && t->state != TXN_TUNNEL) {
-		attempt_failed(t, reason, clean);
+		attempt_failed(t, reason, loss);
 		return;
 	}
 	leave_pod(t);

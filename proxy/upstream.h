@@ -54,6 +54,17 @@ struct upstream_ops {
 	void (*close)(struct upstream *u);
 };
 
+/* How an attempt was lost. */
+enum upstream_loss {
+	LOSS_PLAIN,
+	/*
+	 * A reused connection ended without a byte of response, as a pod
+	 * does that closes idle ones (RFC 9112 9.3.1).
+	 */
+	LOSS_STALE,
+	LOSS_UNSENT, /* the same, and no byte of the request went out */
+};
+
 /* Events. */
 struct upstream_events {
 	/* connected: the head may be sent */
@@ -67,12 +78,8 @@ struct upstream_events {
 	void (*end)(struct txn *t, const struct h1_head *trailers);
 	void (*blocked)(struct txn *t);
 	void (*drained)(struct txn *t);
-	/*
-	 * Nothing more will come; the upstream is closed and forgotten.
-	 * `clean`: it had served before and ended without a byte of response
-	 * to this request, as a pod does that closes idle connections.
-	 */
-	void (*failed)(struct txn *t, enum err reason, bool clean);
+	/* nothing more will come; the upstream is closed and forgotten */
+	void (*failed)(struct txn *t, enum err reason, enum upstream_loss loss);
 };
 
 struct upstream {

@@ -83,17 +83,25 @@ uh1_close(struct upstream *base)
 	loop_bury(&base->worker->loop, &u->dead, uh1_free);
 }
 
+static enum upstream_loss
+loss_of(const struct upstream_h1 *u, enum err reason)
+{
+	if (!u->served || u->answered || u->state != UH1_HEAD ||
+	    reason != ERR_POD_RESET)
+		return LOSS_PLAIN;
+	return conn_took(u->conn) ? LOSS_STALE : LOSS_UNSENT;
+}
+
 /* Nothing more will come: close, then tell whoever was waiting. */
 static void
 uh1_fail(struct upstream_h1 *u, enum err reason)
 {
 	struct txn *t = u->base.txn;
-	bool clean = u->served && !u->answered && u->state == UH1_HEAD &&
-		     reason == ERR_POD_RESET;
+	enum upstream_loss loss = loss_of(u, reason);
 
 	uh1_close(&u->base);
 	if (t != NULL)
-		u->base.events->failed(t, reason, clean);
+		u->base.events->failed(t, reason, loss);
 }
 
 static void
@@ -123,6 +131,7 @@ uh1_send_head(struct upstream *base, const struct upstream_request *r)
 	u->answered = false;
 	u->scanned = 0;
 	conn_no_deadline(u->conn);
+	conn_mark(u->conn);
 	conn_write(u->conn, r->head);
 }
 
@@ -183,7 +192,9 @@ uh1_send_end(struct upstream *base, const struct h1_head *trailers)
 static void
 set_progress_timeout(struct upstream_h1 *u)
 {
-	if (u->state == UH1_BODY)
+	if (conn_paused(u->conn))
+		conn_no_deadline(u->conn); /* it waits for the client */
+	else if (u->state == UH1_BODY)
 		set_timeout(u, timeouts(u)->body);
 	else if (u->state == UH1_HEAD && u->request_done)
 		set_timeout(u, timeouts(u)->response);
@@ -220,8 +231,8 @@ uh1_resume(struct upstream *base)
 
 	if (u->state == UH1_CLOSED)
 		return;
-	set_progress_timeout(u);
 	conn_resume(u->conn);
+	set_progress_timeout(u);
 }
 
 static bool
@@ -547,8 +558,12 @@ uh1_on_broken(struct upstream_h1 *u)
 		return;
 	}
 	if ((u->state == UH1_HEAD || u->state == UH1_BODY) &&
-	    conn_read_on(u->conn))
+	    conn_read_on(u->conn)) {
 		uh1_on_readable(u);
+		/* the rest when the client has room, or in the next turn */
+		if (u->state != UH1_CLOSED && conn_unread(u->conn))
+			return;
+	}
 	if (u->state == UH1_HEAD || u->state == UH1_BODY ||
 	    u->state == UH1_TUNNEL)
 		uh1_fail(u, ERR_POD_RESET);
@@ -569,6 +584,9 @@ uh1_on_event(void *owner, enum conn_event event)
 	case CONN_READABLE:
 		uh1_on_readable(u);
 		return;
+	case CONN_PROGRESS:
+		set_timeout(u, timeouts(u)->body);
+		return;
 	case CONN_BLOCKED:
 		set_timeout(u, timeouts(u)->body);
 		if (u->base.txn != NULL)
@@ -580,7 +598,10 @@ uh1_on_event(void *owner, enum conn_event event)
 			u->base.events->drained(u->base.txn);
 		return;
 	case CONN_TIMEOUT:
-		uh1_fail(u, timeout_reason(u));
+		if (conn_backlog(u->conn) > 0 && conn_moving(u->conn))
+			set_timeout(u, timeouts(u)->body);
+		else
+			uh1_fail(u, timeout_reason(u));
 		return;
 	case CONN_FAILED:
 		uh1_on_broken(u);

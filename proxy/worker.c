@@ -38,6 +38,8 @@
 #define ACCEPTS_MAX 64
 /* Without file descriptors, wait this long before accepting again. */
 #define ACCEPT_PAUSE_US 100000
+/* One warning in so long. */
+#define ACCEPT_WARN_US 10000000u
 
 /* A listening socket of this worker. */
 struct door {
@@ -58,6 +60,7 @@ struct worker_thread {
 	pthread_t thread;
 	bool started;
 	bool drained_told;
+	uint64_t warned_us; /* when accepting last failed loudly */
 };
 
 static struct worker_thread *
@@ -107,10 +110,14 @@ static void
 pause_accepting(struct worker_thread *wt, int error)
 {
 	const struct timeval soon = {0, ACCEPT_PAUSE_US};
+	uint64_t now = loop_now(&wt->worker.loop);
 	struct door *d;
 
-	log_warn("worker %u: cannot accept: %s; pausing", wt->worker.index,
-	    strerror(error));
+	if (now - wt->warned_us >= ACCEPT_WARN_US || wt->warned_us == 0) {
+		log_warn("worker %u: cannot accept: %s; pausing",
+		    wt->worker.index, strerror(error));
+		wt->warned_us = now;
+	}
 	LIST_FOREACH (d, &wt->doors, link)
 		event_del(d->event);
 	event_add(wt->reopen, &soon);

@@ -120,7 +120,7 @@ tally_errors(const struct tally_sum *sum)
 	uint64_t n = 0;
 
 	for (int r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		if (r != REASON_CLIENT_ABORT)
+		if (r != REASON_CLIENT_ABORT && r != REASON_NO_POD)
 			n += sum->errors[r];
 	return n;
 }
@@ -130,6 +130,5 @@ tally_attempts(const struct tally_sum *sum)
 {
 	/* The other reasons are about an answer, which codes has counted. */
 	return tally_answers(sum) + sum->errors[REASON_CONNECT] +
-	       sum->errors[REASON_TIMEOUT] + sum->errors[REASON_RESET] +
-	       sum->errors[REASON_NO_POD];
+	       sum->errors[REASON_TIMEOUT] + sum->errors[REASON_RESET];
 }

@@ -77,7 +77,8 @@ void tally_read(const struct tally *t, struct tally_sum *sum);
 /* Answers of any status. */
 uint64_t tally_answers(const struct tally_sum *sum);
 /*
- * Errors for the error rate: every reason but client_abort. What an error
+ * Errors for the error rate: every reason but client_abort, which is not the
+ * version's doing, and no_pod, which no pod of it has answered. What an error
  * rate is divided by: answers, and failures that gave no answer.
  */
 uint64_t tally_errors(const struct tally_sum *sum);

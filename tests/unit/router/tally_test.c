@@ -80,7 +80,7 @@ test_errors(void **state)
 	    {REASON_CONNECT, 1, 1},
 	    {REASON_TIMEOUT, 1, 1},
 	    {REASON_RESET, 1, 1},
-	    {REASON_NO_POD, 1, 1},
+	    {REASON_NO_POD, 0, 0},
 	    {REASON_CLIENT_ABORT, 0, 0},
 	};
 
