@@ -22,6 +22,21 @@ struct timeouts {
 	uint32_t drain;	   /* stop: requests in flight may take this long */
 };
 
+/* Of one HTTP/2 connection; what is per window counts in 10 seconds. */
+struct http2_limits {
+	uint32_t streams;	/* open at a time */
+	uint32_t continuations; /* CONTINUATION frames of a field section */
+	uint32_t resets;	/* streams reset by the client, per window */
+	uint32_t settings;	/* SETTINGS frames, per window */
+	uint32_t pings;		/* PING frames, per window */
+	uint32_t empty_frames;	/* DATA and CONTINUATION frames without
+				 * payload, unless they end something; per
+				 * window */
+	uint32_t priorities;	/* PRIORITY and PRIORITY_UPDATE, per window */
+	/* WINDOW_UPDATE frames per DATA frame of ours, beyond 1,000 */
+	uint32_t window_updates;
+};
+
 struct limits {
 	uint32_t connections; /* from clients, over all workers */
 	/* of these from one address, an IPv6 /64 being one; 0 = any */
@@ -31,6 +46,7 @@ struct limits {
 	uint32_t header_bytes;		  /* of a request or response head */
 	uint32_t header_count;		  /* fields in a head */
 	uint64_t body_bytes;		  /* of a request body; 0 = any */
+	struct http2_limits http2;
 };
 
 enum x_forwarded {
@@ -63,9 +79,35 @@ struct access_log_settings {
 	enum log_format format;
 };
 
+struct certificate;
+struct trust;
+
+/* Values of min_version: as they stand on the wire. */
+enum tls_version {
+	TLS_VERSION_1_2 = 0x0303,
+	TLS_VERSION_1_3 = 0x0304,
+};
+
+struct tls_settings {
+	/* held; the first is shown to who names no host, or one of none */
+	struct certificate **certificates;
+	size_t ncertificates;
+	struct trust *client_ca; /* held; NULL: clients are not asked */
+	bool client_optional;	 /* who has no certificate is let in, too */
+	enum tls_version min_version;
+	char *ciphers;	    /* of TLS 1.2, OpenSSL's syntax; NULL = ours */
+	char *ciphersuites; /* of TLS 1.3, OpenSSL's syntax; NULL = ours */
+};
+
 struct listen_settings {
 	struct address address;
 	bool proxy_protocol; /* each connection begins with a PROXY header */
+	bool http2;	     /* spoken with who asks for it */
+	/* requests are answered with a redirect to https on this port, 0 =
+	 * they are not */
+	uint16_t redirect_port;
+	char *hsts; /* value of Strict-Transport-Security; NULL = not sent */
+	struct tls_settings *tls; /* NULL = in clear text */
 };
 
 struct settings {

@@ -32,6 +32,8 @@ struct version {
 	size_t npods;
 	struct pod **ready; /* those that take requests */
 	size_t nready;
+	enum pod_protocol protocol;
+	struct pod_tls *tls; /* held; NULL = in clear text */
 };
 
 /* One service as of this plan; immutable once published. */
@@ -47,6 +49,7 @@ struct service {
 	struct health_rules health;
 	struct retry_spec retry;
 	int error_min, error_max;
+	uint32_t error_grpc; /* bit n: grpc-status n counts as an error */
 	bool empty_stable;
 	struct tally *own; /* answers the proxy made itself */
 };

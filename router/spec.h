@@ -16,6 +16,14 @@
 struct balance_ops;
 struct match;
 struct pattern;
+struct pod_tls;
+
+/* What the pods of a version speak. */
+enum pod_protocol {
+	POD_HTTP1, /* over TLS where the version has a pod_tls */
+	POD_H2,	   /* HTTP/2 over TLS; always has a pod_tls */
+	POD_H2C,   /* HTTP/2 in clear text */
+};
 
 enum path_kind {
 	PATH_PREFIX, /* by segment: /a leads to /a and /a/b, not to /ab */
@@ -35,6 +43,8 @@ struct version_spec {
 	uint64_t weight; /* in 1/WEIGHT_ONE */
 	struct address *pods;
 	size_t npods;
+	enum pod_protocol protocol;
+	struct pod_tls *tls; /* held; NULL = in clear text */
 };
 
 struct rule_spec {
@@ -77,6 +87,7 @@ struct service_spec {
 	struct health_rules health;
 	struct retry_spec retry;
 	int error_min, error_max; /* statuses that count as errors */
+	uint32_t error_grpc; /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
 };
 
