@@ -35,7 +35,8 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -fPIE -pthread \
 ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
-LIBS = -Wl,--as-needed -levent -lyaml -lpcre2-8 -ljansson
+LIBS = -Wl,--as-needed -levent -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
+	-lnghttp2
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -43,7 +44,8 @@ LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	conf/% proxy/access_entry.o proxy/access_format.o proxy/ring.o \
 	proxy/h1_% proxy/fifo.o proxy/retry.o proxy/http.o proxy/wheel.o \
-	proxy/proxy_header.o proxy/client_table.o \
+	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
+	proxy/h2_fields.o proxy/websocket.o \
 	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -69,7 +71,7 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8
+		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
 

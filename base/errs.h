@@ -37,6 +37,7 @@ enum reason {
 	X(INTERNAL,         500, false, REASON_NONE,         "out of memory")                         \
 	X(NOT_IMPLEMENTED,  501, false, REASON_NONE,         "not implemented")                       \
 	X(CONNECT_FAILED,   502, true,  REASON_CONNECT,      "pod did not accept the connection")     \
+	X(POD_TLS,          502, true,  REASON_CONNECT,      "TLS with the pod failed")               \
 	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \
 	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \

@@ -10,7 +10,7 @@ static const struct {
 #undef X
 };
 
-#define LONGEST	 17u
+#define LONGEST	 25u
 #define PER_SIZE 5u
 
 /* Candidates by length; filled by the compiler would need C23, so by hand. */
@@ -26,9 +26,35 @@ static const unsigned char by_length[LONGEST + 1][PER_SIZE] = {
     [12] = {FIELD_MAX_FORWARDS},
     [14] = {FIELD_CONTENT_LENGTH},
     [15] = {FIELD_X_FORWARDED_FOR},
-    [16] = {FIELD_PROXY_CONNECTION, FIELD_X_FORWARDED_HOST},
+    [16] = {FIELD_PROXY_CONNECTION, FIELD_X_FORWARDED_HOST,
+	FIELD_X_CLIENT_SUBJECT},
     [17] = {FIELD_TRANSFER_ENCODING, FIELD_X_FORWARDED_PROTO},
+    [25] = {FIELD_STRICT_TRANSPORT},
 };
+
+/* In any case, with any '-' written as '_'. */
+static bool
+is_client_subject(struct span name)
+{
+	struct span ours = names[FIELD_X_CLIENT_SUBJECT - 1].name;
+	char dashed[LONGEST];
+
+	if (name.n != ours.n)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		dashed[i] = (char)(name.p[i] == '_' ? '-' : name.p[i]);
+	return span_eq_nocase((struct span){dashed, name.n}, ours);
+}
+
+static bool
+is_named(struct span name, unsigned id)
+{
+	if ((name.p[0] | 0x20) != names[id - 1].name.p[0])
+		return false;
+	return id == FIELD_X_CLIENT_SUBJECT
+		   ? is_client_subject(name)
+		   : span_eq_nocase(name, names[id - 1].name);
+}
 
 enum field_id
 field_lookup(struct span name)
@@ -40,8 +66,7 @@ field_lookup(struct span name)
 
 		if (id == FIELD_OTHER)
 			return FIELD_OTHER;
-		if ((name.p[0] | 0x20) == names[id - 1].name.p[0] &&
-		    span_eq_nocase(name, names[id - 1].name))
+		if (is_named(name, id))
 			return names[id - 1].id;
 	}
 	return FIELD_OTHER;

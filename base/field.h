@@ -19,12 +19,14 @@
 	X(KEEP_ALIVE,          "keep-alive")          \
 	X(MAX_FORWARDS,        "max-forwards")        \
 	X(PROXY_CONNECTION,    "proxy-connection")    \
+	X(STRICT_TRANSPORT,    "strict-transport-security") \
 	X(TE,                  "te")                  \
 	X(TRAILER,             "trailer")             \
 	X(TRANSFER_ENCODING,   "transfer-encoding")   \
 	X(UPGRADE,             "upgrade")             \
 	X(USER_AGENT,          "user-agent")          \
 	X(VIA,                 "via")                 \
+	X(X_CLIENT_SUBJECT,    "x-client-subject")    \
 	X(X_FORWARDED_FOR,     "x-forwarded-for")     \
 	X(X_FORWARDED_HOST,    "x-forwarded-host")    \
 	X(X_FORWARDED_PROTO,   "x-forwarded-proto")
@@ -44,7 +46,11 @@ struct field {
 	enum field_id id;
 };
 
-/* The id of a name in any case; FIELD_OTHER when it is none of ours. */
+/*
+ * The id of a name in any case; FIELD_OTHER when it is none of ours. What only
+ * we may say is known with '_' for '-', too: pods that turn names into
+ * variables (CGI, RFC 3875 4.1.18) take one for the other.
+ */
 enum field_id field_lookup(struct span name);
 
 /*

@@ -33,9 +33,8 @@ enum certificate_file {
  * is another certificate's or needs a passphrase, not valid yet or expired at
  * now_s (seconds since 1970), an OCSP response about something else.
  */
-struct certificate *certificate_load(
-    const char *const paths[CERTIFICATE_FILES], int64_t now_s,
-    enum certificate_file *at_fault, char *why, size_t why_size);
+struct certificate *certificate_load(const char *const paths[CERTIFICATE_FILES],
+    int64_t now_s, enum certificate_file *at_fault, char *why, size_t why_size);
 struct certificate *certificate_hold(struct certificate *c);
 void certificate_drop(struct certificate *c);
 
@@ -45,6 +44,10 @@ struct evp_pkey_st *certificate_key(const struct certificate *c);
 struct stack_st_X509 *certificate_issuers(const struct certificate *c);
 /* Empty when nothing is stapled. */
 struct span certificate_ocsp(const struct certificate *c);
+/* From then on (seconds since 1970) it must not be stapled; INT64_MAX: never */
+int64_t certificate_ocsp_until(const struct certificate *c);
+/* Of its key: "RSA" or "ECDSA". */
+const char *certificate_kind(const struct certificate *c);
 
 /*
  * The i-th DNS name it is good for, in lower case, maybe "*.example.com"; the

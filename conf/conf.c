@@ -107,6 +107,22 @@ read_copy(struct errors *e, const char *text)
 	return copy;
 }
 
+char *
+read_file_path(struct errors *e, const char *text)
+{
+	const char *slash = strrchr(e->file, '/');
+	char *path;
+
+	if (text[0] == '/' || slash == NULL)
+		return read_copy(e, text);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - e->file), e->file, text) <
+	    0) {
+		errors_no_memory(e);
+		return NULL;
+	}
+	return path;
+}
+
 /* Bytes that libyaml would take for a character of the first line. */
 static void
 skip_byte_order_mark(const char **text, size_t *len)
@@ -159,13 +175,13 @@ conf_parse(
 	struct errors e;
 	struct conf *c = NULL;
 
-	errors_init(&e);
+	errors_init(&e, name);
 	if (len > CONF_FILE_MAX)
 		errors_add(&e, (struct position){1, 1},
 		    "the file is larger than %u MiB", CONF_FILE_MAX >> 20);
 	else
 		c = parse(text, len, &e);
-	errors_print(&e, name, errors);
+	errors_print(&e, errors);
 	if (errors_any(&e)) {
 		conf_free(c);
 		c = NULL;
@@ -220,9 +236,9 @@ conf_load(const char *path, struct conf_errors *errors)
 		struct errors e;
 		const char *why = strerror(errno);
 
-		errors_init(&e);
+		errors_init(&e, path);
 		errors_add(&e, (struct position){1, 1}, "cannot read: %s", why);
-		errors_print(&e, path, errors);
+		errors_print(&e, errors);
 		errors_free(&e);
 	}
 	free(text);
@@ -231,12 +247,21 @@ conf_load(const char *path, struct conf_errors *errors)
 	return c;
 }
 
+static void
+free_listener(struct listen_settings *l)
+{
+	free(l->hsts);
+	tls_settings_free(l->tls);
+}
+
 void
 conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return;
 	spec_free(c->spec);
+	for (size_t i = 0; i < c->settings.nlisteners; i++)
+		free_listener(&c->settings.listeners[i]);
 	free(c->settings.listeners);
 	free(c->settings.access_log.path);
 	free(c->settings.admin_socket);

@@ -28,7 +28,10 @@ struct conf_errors {
 
 /* NULL when there was any error; then errors has at least one line. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
-/* The same from memory; `name` stands for the file in messages. */
+/*
+ * The same from memory; `name` stands for the file, in messages and where its
+ * folder matters.
+ */
 struct conf *conf_parse(
     const char *name, const char *text, size_t len, struct conf_errors *errors);
 void conf_free(struct conf *c);

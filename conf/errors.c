@@ -15,9 +15,10 @@ struct error {
 };
 
 void
-errors_init(struct errors *e)
+errors_init(struct errors *e, const char *file)
 {
 	memset(e, 0, sizeof *e);
+	e->file = file;
 }
 
 void
@@ -26,7 +27,7 @@ errors_free(struct errors *e)
 	for (size_t i = 0; i < e->n; i++)
 		free(e->items[i].message);
 	free(e->items);
-	errors_init(e);
+	errors_init(e, e->file);
 }
 
 void
@@ -106,7 +107,7 @@ print_line(struct conf_errors *lines, const char *name, struct position at,
 }
 
 void
-errors_print(struct errors *e, const char *name, struct conf_errors *lines)
+errors_print(struct errors *e, struct conf_errors *lines)
 {
 	lines->n = 0;
 	lines->lines = calloc(e->n + 1, sizeof *lines->lines);
@@ -116,10 +117,10 @@ errors_print(struct errors *e, const char *name, struct conf_errors *lines)
 		qsort(e->items, e->n, sizeof *e->items, error_order);
 	for (size_t i = 0; i < e->n; i++)
 		if (!print_line(
-			lines, name, e->items[i].at, e->items[i].message))
+			lines, e->file, e->items[i].at, e->items[i].message))
 			e->no_memory = true;
 	if (e->no_memory)
-		print_line(lines, name, (struct position){1, 1},
+		print_line(lines, e->file, (struct position){1, 1},
 		    "out of memory while reading this file");
 }
 

@@ -18,12 +18,15 @@ struct position {
 struct error;
 
 struct errors {
+	/* the config file as its user named it; borrowed. Messages begin
+	 * with it, and relative file names start in its folder. */
+	const char *file;
 	struct error *items;
 	size_t n, room;
 	bool no_memory; /* some message, or what it was about, is missing */
 };
 
-void errors_init(struct errors *e);
+void errors_init(struct errors *e, const char *file);
 void errors_free(struct errors *e);
 
 void errors_add(struct errors *e, struct position at, const char *fmt, ...)
@@ -33,10 +36,9 @@ void errors_no_memory(struct errors *e);
 bool errors_any(const struct errors *e);
 
 /*
- * Writes the messages as "name:line:column: message". The lines are the
+ * Writes the messages as "file:line:column: message". The lines are the
  * caller's, to be freed with conf_errors_free().
  */
-void errors_print(
-    struct errors *e, const char *name, struct conf_errors *lines);
+void errors_print(struct errors *e, struct conf_errors *lines);
 
 #endif

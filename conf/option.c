@@ -243,7 +243,8 @@ option_defaults(struct errors *e, const struct option *table, void *target)
 		    .text = table->fallback,
 		};
 
-		if (table->read != NULL && table->shape == OPTION_MAP)
+		if (table->read != NULL && table->shape == OPTION_MAP &&
+		    !table->apart)
 			option_defaults(e, table->sub, field);
 		else if (value.text != NULL && value.text[0] != '[')
 			table->read(e, table, &value, field);
@@ -258,6 +259,18 @@ print_default(const struct option *o)
 	if (o->fallback != NULL)
 		return o->fallback[0] != '\0' ? o->fallback : "\"\"";
 	return o->absent != NULL ? o->absent : "";
+}
+
+static void
+print_below(
+    FILE *out, const struct option *table, const char *path, const char *joint)
+{
+	char prefix[PATH_MAX_BYTES + 16];
+
+	if (table == NULL)
+		return;
+	snprintf(prefix, sizeof prefix, "%s%s", path, joint);
+	option_print(out, table, prefix);
 }
 
 void
@@ -276,12 +289,10 @@ option_print(FILE *out, const struct option *table, const char *prefix)
 		if (table->read == NULL)
 			continue;
 		option_describe(table, type, sizeof type);
-		fprintf(out, "%s%s\t%s\t%s\t%s\n", prefix, table->key, type,
+		snprintf(path, sizeof path, "%s%s", prefix, table->key);
+		fprintf(out, "%s\t%s\t%s\t%s\n", path, type,
 		    print_default(table), table->help);
-		if (table->sub == NULL)
-			continue;
-		snprintf(path, sizeof path, "%s%s%s", prefix, table->key,
-		    joints[table->shape]);
-		option_print(out, table->sub, path);
+		print_below(out, table->sub, path, joints[table->shape]);
+		print_below(out, table->items, path, joints[OPTION_LIST]);
 	}
 }

@@ -39,6 +39,10 @@ struct option {
 	bool required;
 	enum option_shape shape;
 	const struct option *sub;
+	const struct option *items; /* or a list of maps with these keys */
+	/* the target of `sub` is not the field but something that the reader
+	 * makes, with its defaults */
+	bool apart;
 	size_t offset, size; /* of the field in the target */
 	/* with option_read_value */
 	enum opt_kind kind;

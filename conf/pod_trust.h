@@ -11,10 +11,10 @@ struct certificate;
 struct trust;
 
 struct pod_trust {
-	struct pod_tls base; /* first: plans hold this */
-	struct trust *trust; /* NULL: pods are not verified */
-	char *name;	     /* sent as SNI and verified; NULL: the pod's IP
-			      * address is verified, and no SNI sent */
+	struct pod_tls base;	 /* first: plans hold this */
+	struct trust *trust;	 /* NULL: pods are not verified */
+	char *name;		 /* sent as SNI and verified; NULL: the pod's IP
+				  * address is verified, and no SNI sent */
 	struct certificate *own; /* shown to pods that ask; or NULL */
 };
 

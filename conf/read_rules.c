@@ -147,9 +147,8 @@ const struct option rule_options[] = {
     {.key = NULL},
 };
 
-/* One or more labels of letters, digits, "-" and "_"; lower case. */
-static bool
-valid_labels(const char *s)
+bool
+read_labels(const char *s)
 {
 	size_t label = 0;
 
@@ -181,7 +180,7 @@ valid_host(const char *host)
 	}
 	if (n > HOST_BYTES_MAX)
 		return false;
-	return valid_labels(strncmp(host, "*.", 2) == 0 ? host + 2 : host);
+	return read_labels(strncmp(host, "*.", 2) == 0 ? host + 2 : host);
 }
 
 static void

@@ -14,8 +14,8 @@
 	OPTION_FIELD(struct health_rules, field)
 
 static option_reader read_versions, read_pods, read_balance, read_health,
-    read_health_path, read_good_status, read_error_status, read_retry_on,
-    read_budget;
+    read_health_path, read_good_status, read_error_status, read_error_grpc,
+    read_retry_on, read_budget;
 
 static const char *const empty_words[] = {"503", "stable", NULL};
 static const char *const initial_words[] = {"starting", "up", NULL};
@@ -35,6 +35,22 @@ static const struct option version_options[] = {
 		"may be empty.",
 	.required = true,
     },
+    {
+	.key = "protocol",
+	.read = option_read_later,
+	.words = pod_protocol_words,
+	.absent = "that of the service",
+	.help = "What the pods of this version speak.",
+    },
+    {
+	.key = "tls",
+	.read = option_read_later,
+	.absent = "that of the service",
+	.help = "How connections to the pods of this version are secured.",
+	.shape = OPTION_MAP,
+	.sub = pod_tls_options,
+	.apart = true,
+    },
     {.key = "launch"},
     {.key = NULL},
 };
@@ -44,6 +60,8 @@ static const struct option expect_options[] = {
 	.key = "status",
 	.read = read_good_status,
 	.type = "a status such as 200, or a range such as 200-299",
+	.min = 100,
+	.max = 599,
 	.fallback = "200-299",
 	.help = "Statuses of a good answer.",
     },
@@ -125,8 +143,19 @@ static const struct option error_options[] = {
 	.key = "status",
 	.read = read_error_status,
 	.type = "a status such as 500, or a range such as 500-599",
+	.min = 100,
+	.max = 599,
 	.fallback = "500-599",
 	.help = "Statuses that count as errors of the version.",
+    },
+    {
+	.key = "grpc",
+	.read = read_error_grpc,
+	.type = "a list of grpc-status codes from 1 to 16, or ranges such as "
+		"13-15",
+	.fallback = "[]",
+	.help = "Values of grpc-status that count as errors, too.",
+	OPTION_FIELD(struct service_spec, error_grpc),
     },
     {.key = "body"},
     {.key = NULL},
@@ -199,6 +228,24 @@ const struct option service_options[] = {
 	.required = true,
 	.shape = OPTION_NAMED,
 	.sub = version_options,
+    },
+    {
+	.key = "protocol",
+	.read = option_read_later,
+	.words = pod_protocol_words,
+	.fallback = "h1",
+	.help = "What pods speak: HTTP/1.1, HTTP/2 over TLS, or HTTP/2 in "
+		"clear text.",
+    },
+    {
+	.key = "tls",
+	.read = option_read_later,
+	.absent = "clear text, or the defaults below with h2",
+	.help = "Connections to the pods are secured: whom to trust, and who "
+		"we are.",
+	.shape = OPTION_MAP,
+	.sub = pod_tls_options,
+	.apart = true,
     },
     {
 	.key = "stable",
@@ -391,9 +438,9 @@ read_health_path(struct errors *e, const struct option *o,
 	*path = read_copy(e, text);
 }
 
-/* "200" or "200-299". */
-static void
-read_status(struct errors *e, const struct option *o, const struct node *value,
+/* "200" or "200-299", within o->min and o->max. */
+static bool
+read_range(struct errors *e, const struct option *o, const struct node *value,
     int *min, int *max)
 {
 	const char *text = option_text(e, o, value);
@@ -401,17 +448,18 @@ read_status(struct errors *e, const struct option *o, const struct node *value,
 	uint64_t low, high;
 
 	if (text == NULL)
-		return;
+		return false;
 	rest = span_of(text);
 	first = span_cut(&rest, '-');
 	last = rest.p != NULL ? rest : first;
 	if (!span_to_u64(first, &low) || !span_to_u64(last, &high) ||
-	    low < 100 || high > 599 || low > high) {
+	    low < o->min || high > o->max || low > high) {
 		option_refuse(e, o, value);
-		return;
+		return false;
 	}
 	*min = (int)low;
 	*max = (int)high;
+	return true;
 }
 
 static void
@@ -420,7 +468,7 @@ read_good_status(struct errors *e, const struct option *o,
 {
 	struct health_rules *h = field;
 
-	read_status(e, o, value, &h->status_min, &h->status_max);
+	read_range(e, o, value, &h->status_min, &h->status_max);
 }
 
 static void
@@ -429,7 +477,27 @@ read_error_status(struct errors *e, const struct option *o,
 {
 	struct service_spec *s = field;
 
-	read_status(e, o, value, &s->error_min, &s->error_max);
+	read_range(e, o, value, &s->error_min, &s->error_max);
+}
+
+static void
+read_error_grpc(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	const struct option item = {
+	    .type = "a grpc-status from 1 to 16, or a range such as 13-15",
+	    .min = 1,
+	    .max = 16,
+	};
+	uint32_t *codes = field;
+	int first, last;
+
+	if (!option_kind(e, o, value, NODE_LIST))
+		return;
+	for (const struct node *m = value->first; m != NULL; m = m->next)
+		if (read_range(e, &item, m, &first, &last))
+			for (int i = first; i <= last; i++)
+				*codes |= 1u << i;
 }
 
 static void
@@ -499,6 +567,7 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 	if (node_get(value, "routes") == NULL)
 		add_default_route(e, s);
 	resolve_versions(e, value, s);
+	resolve_links(e, value, s);
 }
 
 void

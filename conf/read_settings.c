@@ -17,6 +17,10 @@
 	.read = option_read_value, .kind = (unit),                   \
 	.min = (least), .max = (most),                               \
 	OPTION_FIELD(struct limits, field)
+#define HTTP2_LIMIT(field, least, most)                              \
+	.read = option_read_value, .kind = OPT_COUNT,                \
+	.min = (least), .max = (most),                               \
+	OPTION_FIELD(struct http2_limits, field)
 /* clang-format on */
 
 static option_reader read_socket_path, read_trusted, read_log_path;
@@ -53,7 +57,51 @@ const struct option listener_options[] = {
 		"protocol, version 1 or 2, and is closed without one.",
 	OPTION_FIELD(struct listen_settings, proxy_protocol),
     },
-    {.key = "tls"},
+    {
+	.key = "http2",
+	.read = option_read_value,
+	.kind = OPT_BOOL,
+	.max = 1,
+	.fallback = "true",
+	.help = "Whether HTTP/2 is spoken with clients that ask for it: by "
+		"ALPN, or in clear text by prior knowledge.",
+	OPTION_FIELD(struct listen_settings, http2),
+    },
+    {
+	.key = "redirect",
+	.read = read_redirect,
+	.type = "https, or https: and a port such as https:8443",
+	.absent = "no redirect",
+	.help = "Every request is answered with a redirect to https, on port "
+		"443 unless another is named.",
+	OPTION_FIELD(struct listen_settings, redirect_port),
+    },
+    {
+	.key = "hsts",
+	.read = read_hsts,
+	.type = "a duration such as 365d, or a map with the keys max_age, "
+		"include_subdomains, preload",
+	.absent = "not sent",
+	.help = "Strict-Transport-Security: for how long browsers come with "
+		"https only; with tls only.",
+	.shape = OPTION_MAP,
+	.sub = hsts_options,
+	.apart = true,
+	OPTION_FIELD(struct listen_settings, hsts),
+    },
+    {
+	.key = "tls",
+	.read = read_tls,
+	.type = "a map with certificate and key, or a list of such maps",
+	.absent = "clear text",
+	.help = "Connections are secured: the certificates that clients are "
+		"shown, and how.",
+	.shape = OPTION_MAP,
+	.sub = tls_options,
+	.items = certificate_options,
+	.apart = true,
+	OPTION_FIELD(struct listen_settings, tls),
+    },
     {.key = NULL},
 };
 
@@ -144,6 +192,60 @@ const struct option timeout_options[] = {
     {.key = NULL},
 };
 
+static const struct option http2_options[] = {
+    {
+	.key = "streams",
+	HTTP2_LIMIT(streams, 1, 1000),
+	.fallback = "128",
+	.help = "Requests at one time.",
+    },
+    {
+	.key = "continuations",
+	HTTP2_LIMIT(continuations, 1, 1000),
+	.fallback = "16",
+	.help = "CONTINUATION frames of one head.",
+    },
+    {
+	.key = "resets",
+	HTTP2_LIMIT(resets, 1, 1000000),
+	.fallback = "100",
+	.help = "Requests that the client resets, in 10 seconds.",
+    },
+    {
+	.key = "settings",
+	HTTP2_LIMIT(settings, 1, 1000000),
+	.fallback = "20",
+	.help = "SETTINGS frames in 10 seconds.",
+    },
+    {
+	.key = "pings",
+	HTTP2_LIMIT(pings, 1, 1000000),
+	.fallback = "100",
+	.help = "PING frames in 10 seconds.",
+    },
+    {
+	.key = "empty_frames",
+	HTTP2_LIMIT(empty_frames, 1, 1000000),
+	.fallback = "100",
+	.help = "DATA and CONTINUATION frames that carry and end nothing, in "
+		"10 seconds.",
+    },
+    {
+	.key = "priorities",
+	HTTP2_LIMIT(priorities, 1, 1000000),
+	.fallback = "1000",
+	.help = "PRIORITY and PRIORITY_UPDATE frames in 10 seconds.",
+    },
+    {
+	.key = "window_updates",
+	HTTP2_LIMIT(window_updates, 1, 1000),
+	.fallback = "10",
+	.help = "WINDOW_UPDATE frames for each DATA frame sent to the client, "
+		"beyond the first 1000.",
+    },
+    {.key = NULL},
+};
+
 const struct option limit_options[] = {
     {
 	.key = "connections",
@@ -187,6 +289,15 @@ const struct option limit_options[] = {
 	LIMIT(body_bytes, OPT_SIZE, 0, UINT64_MAX),
 	.fallback = "0",
 	.help = "Size of a request body; 0 = any.",
+    },
+    {
+	.key = "http2",
+	.read = option_read_map,
+	.absent = "the defaults below",
+	.help = "What a client may do on one HTTP/2 connection.",
+	.shape = OPTION_MAP,
+	.sub = http2_options,
+	OPTION_FIELD(struct limits, http2),
     },
     {.key = NULL},
 };
@@ -272,6 +383,7 @@ read_listeners(struct errors *e, const struct option *o,
 
 		option_defaults(e, o->sub, l);
 		option_walk(e, o->sub, m, l);
+		check_listener(e, m, l);
 	}
 }
 

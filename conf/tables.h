@@ -9,7 +9,10 @@
 #include "conf/option.h"
 #include "router/spec.h"
 
+struct certificate;
 struct conf;
+struct listen_settings;
+struct tls_settings;
 
 extern const struct option conf_options[];
 extern const struct option listener_options[]; /* struct listen_settings */
@@ -18,9 +21,16 @@ extern const struct option admin_options[];    /* struct settings */
 extern const struct option timeout_options[];  /* struct timeouts */
 extern const struct option limit_options[];    /* struct limits */
 extern const struct option forward_options[];  /* struct forward */
-extern const struct option service_options[];  /* struct service_spec */
-extern const struct option route_options[];    /* struct route_spec */
-extern const struct option rule_options[];     /* struct rule_spec */
+extern const struct option tls_options[];      /* struct tls_settings */
+extern const struct option certificate_options[]; /* struct tls_settings */
+extern const struct option hsts_options[];	  /* of read_hsts() */
+extern const struct option pod_tls_options[];	  /* of resolve_links() */
+extern const struct option service_options[];	  /* struct service_spec */
+extern const struct option route_options[];	  /* struct route_spec */
+extern const struct option rule_options[];	  /* struct rule_spec */
+
+/* In the order of enum pod_protocol. */
+extern const char *const pod_protocol_words[];
 
 option_reader read_address;   /* struct address */
 option_reader read_listeners; /* struct settings */
@@ -28,6 +38,11 @@ option_reader read_workers;   /* unsigned */
 option_reader read_services;  /* struct spec */
 option_reader read_routes;    /* struct service_spec */
 option_reader read_rules;     /* struct service_spec */
+option_reader read_redirect;  /* uint16_t */
+option_reader read_hsts;      /* char * */
+option_reader read_tls;	      /* struct tls_settings * */
+option_reader read_trust;     /* struct trust * */
+option_reader read_file_name; /* nothing: whether it can be one */
 
 /*
  * Room for the members of a list or map; NULL, and an error, without memory.
@@ -37,6 +52,23 @@ void *read_alloc(struct errors *e, const struct node *list, size_t size);
 /* A copy, the caller's; NULL, and an error, without memory. */
 char *read_copy(struct errors *e, const char *text);
 /*
+ * The path of a file that the config names: a relative one starts in the
+ * config's folder. The caller's; NULL, and an error, without memory.
+ */
+char *read_file_path(struct errors *e, const char *text);
+/* Whether it is one or more labels of letters, digits, "-" and "_". */
+bool read_labels(const char *host);
+/* NULL is fine. */
+void tls_settings_free(struct tls_settings *t);
+/*
+ * The certificate that the keys certificate, key and perhaps ocsp of a map
+ * name. NULL, and an error, when it is of no use; silent where a name is
+ * missing.
+ */
+struct certificate *read_certificate(struct errors *e, const struct node *map);
+/* Whether the map has both keys, certificate and key; else an error. */
+bool read_pair_there(struct errors *e, const struct node *map);
+/*
  * A list of addresses, one item per node: an item that is none has len 0.
  * False when the node is no list.
  */
@@ -44,13 +76,19 @@ bool read_addresses(struct errors *e, const struct option *o,
     const struct node *list, struct address **addresses, size_t *n);
 
 /*
- * The cross-check passes. Both walk the tree beside what was read from it:
+ * The cross-check passes. They walk the tree beside what was read from it:
  * the i-th member there is the i-th element here.
  */
 
 /* Turns the names of versions in stable, weights and rules into indexes. */
 void resolve_versions(
     struct errors *e, const struct node *service, struct service_spec *s);
+/* `protocol` and `tls` of a service and of its versions, to the versions. */
+void resolve_links(
+    struct errors *e, const struct node *service, struct service_spec *s);
+/* What only all keys of a listener together can tell. */
+void check_listener(struct errors *e, const struct node *listener,
+    const struct listen_settings *l);
 /* What must be unique: pods, listeners, routes. */
 void check_unique(
     struct errors *e, const struct node *root, const struct conf *c);

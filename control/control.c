@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -209,6 +210,7 @@ control_on_message(void *arg, const struct message *m)
 		break;
 	case MSG_PLAN:
 	case MSG_LISTENER_ADD:
+	case MSG_LISTENER_GREET:
 	case MSG_LISTENER_CLOSE:
 	case MSG_DRAIN:
 	case MSG_STOP:
@@ -310,8 +312,14 @@ control_open_log(struct control *c, const struct settings *settings, char *why,
 static int
 control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 {
+	uint8_t seed[TLS_TICKETS_SEED];
 	struct plan *plan;
 
+	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+		snprintf(why, why_size, "no random numbers to be had");
+		conf_free(conf);
+		return -1;
+	}
 	plan = plan_build(
 	    conf->spec, NULL, c->nworkers, clock_now_us(), why, why_size);
 	if (plan == NULL) {
@@ -327,7 +335,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	}
 	for (unsigned i = 0; i < c->nworkers; i++) {
 		c->workers[i] = worker_new(i, c->mailbox, plan, &conf->settings,
-		    access_log_ring(c->log, i), c->client_table);
+		    access_log_ring(c->log, i), c->client_table, seed);
 		if (c->workers[i] == NULL) {
 			snprintf(
 			    why, why_size, "worker %u: %s", i, strerror(errno));
@@ -336,6 +344,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->boxes[i] = worker_mailbox(c->workers[i]);
 		publish_worker(c->publish, i, c->boxes[i]);
 	}
+	explicit_bzero(seed, sizeof seed);
 	c->probes = probes_new(c->base, c->publish);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
@@ -411,7 +420,7 @@ control_new(
 	if (control_build(c, conf, why, why_size) < 0 ||
 	    control_start(c, why, why_size) < 0)
 		goto fail;
-	listeners_commit(c->listeners, control_settings(c), c->boxes);
+	listeners_commit(c->listeners, c->boxes);
 	c->state = CONTROL_RUNNING;
 	return c;
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "conf/settings.h"
+#include "proxy/greeting.h"
 #include "proxy/listener.h"
 #include "proxy/mailbox.h"
 
@@ -31,10 +32,12 @@ enum slot_state {
 struct slot {
 	TAILQ_ENTRY(slot) link;
 	enum slot_state state;
+	bool named;   /* by the settings that are prepared */
 	bool revived; /* prepared again: was closed, had connections */
 	struct listener *listener;
-	unsigned unanswered; /* workers that have yet to close it */
-	int fds[];	     /* by worker, while prepared; -1 = none */
+	struct greeting *greeting; /* prepared, held; else NULL */
+	unsigned unanswered;	   /* workers that have yet to close it */
+	int fds[];		   /* by worker, while prepared; -1 = none */
 };
 
 TAILQ_HEAD(slots, slot);
@@ -94,6 +97,7 @@ slot_free(struct listeners *l, struct slot *s)
 {
 	TAILQ_REMOVE(&l->slots, s, link);
 	slot_close_fds(l, s);
+	greeting_drop(s->greeting);
 	listener_free(s->listener);
 	free(s);
 }
@@ -156,6 +160,14 @@ address_taken(const struct address *a)
 	return error;
 }
 
+static void
+say_cannot_listen(
+    const struct address *a, int error, char *why, size_t why_size)
+{
+	snprintf(
+	    why, why_size, "cannot listen on %s: %s", a->text, strerror(error));
+}
+
 /* 0, or an errno; the slot keeps what was opened. */
 static int
 slot_open(struct listeners *l, struct slot *s)
@@ -171,26 +183,38 @@ slot_open(struct listeners *l, struct slot *s)
 	return 0;
 }
 
+/* 0 with the slot open or prepared, or -1 with the reason in why. */
 static int
-listeners_open(struct listeners *l, const struct listen_settings *settings)
+listeners_open(struct listeners *l, const struct listen_settings *settings,
+    char *why, size_t why_size)
 {
 	struct slot *s = listeners_find(l, settings);
+	int error = 0;
 
-	if (s != NULL && (s->state == SLOT_OPEN || s->state == SLOT_PREPARED))
-		return 0;
 	/* Reloads wait for the answers of the one before. */
-	CHECK(s == NULL || s->state == SLOT_CLOSED);
+	CHECK(s == NULL || s->state != SLOT_CLOSING);
 	if (s == NULL)
 		s = slot_new(l, settings);
-	return s == NULL ? ENOMEM : slot_open(l, s);
+	if (s == NULL)
+		error = ENOMEM;
+	else if (s->state == SLOT_CLOSED)
+		error = slot_open(l, s);
+	if (error != 0) {
+		say_cannot_listen(&settings->address, error, why, why_size);
+		return -1;
+	}
+	s->named = true;
+	if (s->greeting == NULL)
+		s->greeting = greeting_new(settings, why, why_size);
+	return s->greeting != NULL ? 0 : -1;
 }
 
 int
 listeners_prepare(struct listeners *l, const struct settings *settings,
     bool alone, char *why, size_t why_size)
 {
-	const struct address *a = NULL;
-	int error = 0;
+	const struct address *a;
+	int error;
 
 	CHECK_OBJ(l, LISTENERS_MAGIC);
 	/* All of them first: "0.0.0.0:80" and "127.0.0.1:80" are fine
@@ -198,21 +222,19 @@ listeners_prepare(struct listeners *l, const struct settings *settings,
 	for (size_t i = 0; alone && i < settings->nlisteners; i++) {
 		a = &settings->listeners[i].address;
 		error = address_taken(a);
-		if (error != 0)
+		if (error != 0) {
+			say_cannot_listen(a, error, why, why_size);
 			goto fail;
+		}
 	}
-	for (size_t i = 0; i < settings->nlisteners; i++) {
-		a = &settings->listeners[i].address;
-		error = listeners_open(l, &settings->listeners[i]);
-		if (error != 0)
+	for (size_t i = 0; i < settings->nlisteners; i++)
+		if (listeners_open(l, &settings->listeners[i], why, why_size) <
+		    0)
 			goto fail;
-	}
 	return 0;
 
 fail:
 	listeners_cancel(l);
-	snprintf(
-	    why, why_size, "cannot listen on %s: %s", a->text, strerror(error));
 	return -1;
 }
 
@@ -223,6 +245,9 @@ listeners_cancel(struct listeners *l)
 
 	CHECK_OBJ(l, LISTENERS_MAGIC);
 	TAILQ_FOREACH_SAFE (s, &l->slots, link, next) {
+		greeting_drop(s->greeting);
+		s->greeting = NULL;
+		s->named = false;
 		if (s->state != SLOT_PREPARED)
 			continue;
 		slot_close_fds(l, s);
@@ -232,29 +257,44 @@ listeners_cancel(struct listeners *l)
 	}
 }
 
-static bool
-settings_listen(const struct settings *settings, const struct slot *s)
-{
-	for (size_t i = 0; i < settings->nlisteners; i++)
-		if (slot_is(s, &settings->listeners[i]))
-			return true;
-	return false;
-}
-
+/* To all workers: sockets where they are new, and how to greet. */
 static void
-slot_hand_out(
-    struct listeners *l, struct slot *s, struct mailbox *const *workers)
+slot_hand_out(struct listeners *l, struct slot *s, enum message_kind kind,
+    struct mailbox *const *workers)
 {
 	for (unsigned i = 0; i < l->nworkers; i++) {
 		mailbox_send(
-		    workers[i], &(struct message){.kind = MSG_LISTENER_ADD,
+		    workers[i], &(struct message){
+				    .kind = kind,
 				    .fd = s->fds[i],
-				    .listener = s->listener});
+				    .greeting = greeting_hold(s->greeting),
+				    .listener = s->listener,
+				});
 		s->fds[i] = -1;
 	}
+	greeting_drop(s->greeting);
+	s->greeting = NULL;
+}
+
+void
+listeners_greet(struct listeners *l, struct mailbox *const *workers)
+{
+	struct slot *s;
+
+	CHECK_OBJ(l, LISTENERS_MAGIC);
+	TAILQ_FOREACH (s, &l->slots, link)
+		if (s->state == SLOT_OPEN && s->greeting != NULL)
+			slot_hand_out(l, s, MSG_LISTENER_GREET, workers);
+}
+
+static void
+slot_start(struct listeners *l, struct slot *s, struct mailbox *const *workers)
+{
+	log_info("listening on %s%s%s", s->listener->address.text,
+	    s->listener->proxy_protocol ? ", PROXY protocol" : "",
+	    s->greeting->tls != NULL ? ", TLS" : "");
+	slot_hand_out(l, s, MSG_LISTENER_ADD, workers);
 	s->state = SLOT_OPEN;
-	log_info("listening on %s%s", s->listener->address.text,
-	    s->listener->proxy_protocol ? ", PROXY protocol" : "");
 }
 
 static void
@@ -273,17 +313,17 @@ slot_shut(struct listeners *l, struct slot *s, struct mailbox *const *workers)
 }
 
 void
-listeners_commit(struct listeners *l, const struct settings *settings,
-    struct mailbox *const *workers)
+listeners_commit(struct listeners *l, struct mailbox *const *workers)
 {
 	struct slot *s;
 
 	CHECK_OBJ(l, LISTENERS_MAGIC);
 	TAILQ_FOREACH (s, &l->slots, link) {
 		if (s->state == SLOT_PREPARED)
-			slot_hand_out(l, s, workers);
-		else if (s->state == SLOT_OPEN && !settings_listen(settings, s))
+			slot_start(l, s, workers);
+		else if (s->state == SLOT_OPEN && !s->named)
 			slot_shut(l, s, workers);
+		s->named = false;
 	}
 }
 

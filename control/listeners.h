@@ -20,21 +20,25 @@ void listeners_free(struct listeners *l);
 
 /*
  * Opens a socket per worker for each address of the settings that is not
- * open yet. On failure everything it opened is closed, and -1 comes with
- * "cannot listen on ADDRESS: ..." in why. With `alone` an address that some
- * process listens on already is an error even where SO_REUSEPORT would allow
- * to share it.
+ * open yet, and what each offers to who connects. On failure everything it
+ * opened is closed, and -1 comes with "cannot listen on ADDRESS: ..." in why.
+ * With `alone` an address that some process listens on already is an error even
+ * where SO_REUSEPORT would allow to share it.
  */
 int listeners_prepare(struct listeners *l, const struct settings *settings,
     bool alone, char *why, size_t why_size);
 /* Takes listeners_prepare() back. */
 void listeners_cancel(struct listeners *l);
 /*
- * Gives the prepared sockets to the workers, `workers` being their
- * mailboxes, and has those closed that the settings do not name.
+ * What open listeners offer is what was prepared from now on; to be called
+ * once, before listeners_commit().
  */
-void listeners_commit(struct listeners *l, const struct settings *settings,
-    struct mailbox *const *workers);
+void listeners_greet(struct listeners *l, struct mailbox *const *workers);
+/*
+ * Gives what was prepared to the workers, `workers` being their mailboxes,
+ * and has those closed that the settings did not name.
+ */
+void listeners_commit(struct listeners *l, struct mailbox *const *workers);
 
 /* A worker answered with MSG_LISTENER_CLOSED. */
 void listeners_closed(struct listeners *l, const struct listener *listener);

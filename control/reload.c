@@ -238,7 +238,6 @@ static void
 reload_on_published(void *arg, const char *error)
 {
 	struct reload *r = arg;
-	const struct settings *settings;
 
 	CHECK_OBJ(r, RELOAD_MAGIC);
 	if (r->state != RELOAD_PUBLISHING)
@@ -249,9 +248,8 @@ reload_on_published(void *arg, const char *error)
 		reload_end(r, error);
 		return;
 	}
-	settings = &publish_conf(r->parts.publish)->settings;
 	access_log_commit(r->parts.log);
-	listeners_commit(r->parts.listeners, settings, r->parts.workers);
+	listeners_commit(r->parts.listeners, r->parts.workers);
 	r->state = RELOAD_CLOSING;
 	reload_on_listener_closed(r);
 }
@@ -264,6 +262,8 @@ reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 
 	reload_warn(&publish_conf(publish)->settings, &conf->settings);
 	r->state = RELOAD_PUBLISHING;
+	/* in front of the plan: who has taken that has taken these, too */
+	listeners_greet(r->parts.listeners, r->parts.workers);
 	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
 		return;
 	if (probes_update(r->parts.probes, plan) < 0)

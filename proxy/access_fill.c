@@ -2,13 +2,13 @@
 #include "proxy/access_fill.h"
 
 #include "base/clock.h"
-#include "proxy/client.h"
 #include "proxy/h1_parse.h"
+#include "proxy/session.h"
 #include "proxy/worker_state.h"
 
 void
 access_begin(
-    struct access_entry *e, struct worker *w, const struct client *c, char *ip)
+    struct access_entry *e, struct worker *w, const struct session *s, char *ip)
 {
 	memset(e, 0, sizeof *e);
 	e->time_us = clock_wall_us() - (clock_now_us() - loop_now(&w->loop));
@@ -17,7 +17,7 @@ access_begin(
 	e->rule = -1;
 	e->minor = -1;
 	e->chosen = -1;
-	e->text[ACCESS_CLIENT] = client_ip(c, ip);
+	e->text[ACCESS_CLIENT] = session_ip(s, ip);
 }
 
 void

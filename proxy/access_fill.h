@@ -6,7 +6,7 @@
 #include "base/span.h"
 #include "proxy/access_entry.h"
 
-struct client;
+struct session;
 struct worker;
 
 /*
@@ -14,7 +14,7 @@ struct worker;
  * other text empty. `ip` has INET6_ADDRSTRLEN bytes and lasts as long.
  */
 void access_begin(
-    struct access_entry *e, struct worker *w, const struct client *c, char *ip);
+    struct access_entry *e, struct worker *w, const struct session *s, char *ip);
 
 /* Method, target, host and the rest, from a whole HTTP/1 head. */
 void access_fill_head(

@@ -1,25 +1,18 @@
 /*
- * What a txn may order from the connection its request came on, whatever
- * protocol that speaks. The codec tells the txn of events by the functions
+ * What a txn may order from the one who sent its request, whatever protocol
+ * that speaks. The codec tells the txn of events by the functions
  * of txn.h. Worker thread only.
  */
 #ifndef PROXY_CLIENT_H
 #define PROXY_CLIENT_H
 
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/errs.h"
-#include "base/queue.h"
 #include "base/span.h"
-#include "proxy/loop.h"
 
 struct client;
 struct conn;
 struct h1_head;
-struct listener;
-struct worker;
+struct session;
 
 struct client_ops {
 	/*
@@ -47,28 +40,15 @@ struct client_ops {
 	void (*resume)(struct client *c);
 	/* Cut the response short; the txn is forgotten. */
 	void (*reset)(struct client *c, enum err reason);
-	/* The worker stops: close when idle, else after this response. */
-	void (*drain)(struct client *c);
-	/* The worker is over: close now; a txn under way is told. */
-	void (*close)(struct client *c);
 };
 
 #define CLIENT_MAGIC 0xc11e0001u
 
+/* Who asked: a whole connection, or one stream of it. */
 struct client {
 	unsigned magic;
 	const struct client_ops *ops;
-	struct worker *worker;
-	struct listener *listener; /* it came by */
-	union {
-		TAILQ_ENTRY(client) link; /* worker->clients */
-		struct dead dead;	  /* once closed */
-	};
-	uint8_t address[16]; /* of the peer: 4 or 16 bytes */
-	uint8_t family;
+	struct session *session; /* the connection */
 };
-
-/* The peer's address as text; buf has INET6_ADDRSTRLEN bytes. */
-struct span client_ip(const struct client *c, char *buf);
 
 #endif

@@ -4,67 +4,26 @@
  */
 #include "proxy/client_h1.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "conf/settings.h"
-#include "proxy/access_fill.h"
-#include "proxy/access_log.h"
 #include "proxy/client_h1_send.h"
 #include "proxy/client_h1_state.h"
-#include "proxy/client_table.h"
+#include "proxy/client_h2.h"
 #include "proxy/conn.h"
-#include "proxy/listener.h"
-#include "proxy/proxy_header.h"
+#include "proxy/greeting.h"
 #include "proxy/reply.h"
 #include "proxy/txn.h"
 #include "proxy/worker_state.h"
 
 /* Reads in a row before others get their turn. */
 #define READS_MAX 4
+/* The line that tells HTTP/2 from a request. */
+static const char h2_preface[] = "PRI * HTTP/2.0\r\n";
+#define H2_PREFACE_LINE (sizeof h2_preface - 1)
 /* Less of a body is cheaper to copy. */
 #define SPLICE_MIN 65536u
-
-static void
-note_peer(struct client *c, const struct sockaddr_storage *peer)
-{
-	c->family = (uint8_t)peer->ss_family;
-	if (peer->ss_family == AF_INET)
-		memcpy(c->address,
-		    &((const struct sockaddr_in *)peer)->sin_addr, 4);
-	else
-		memcpy(c->address,
-		    &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
-}
-
-/* False when its address has as many connections as it may. */
-static bool
-count_client(struct client_h1 *c)
-{
-	struct worker *w = c->base.worker;
-	uint32_t limit = ch1_settings(c)->limits.connections_per_client;
-
-	if (limit == 0)
-		return true;
-	c->counted = client_table_enter(
-	    w->client_table, c->base.family, c->base.address, limit);
-	return c->counted;
-}
-
-static void
-log_refused(struct client_h1 *c, enum err reason)
-{
-	struct worker *w = c->base.worker;
-	char ip[INET6_ADDRSTRLEN];
-	struct access_entry e;
-
-	access_begin(&e, w, &c->base, ip);
-	e.status = (int16_t)err_status(reason);
-	e.text[ACCESS_REASON] = span_of(err_words(reason));
-	access_log_put(w->log, &e);
-}
 
 /* Refused without a txn: nothing behind it can be trusted. */
 static void
@@ -72,8 +31,7 @@ ch1_refuse(struct client_h1 *c, enum err e)
 {
 	c->keep_alive = false;
 	c->http_1_0 = false;
-	if (c->base.worker->log != NULL)
-		log_refused(c, e);
+	session_log_refused(&c->session, e);
 	reply_send(&c->base, e, false);
 }
 
@@ -82,9 +40,9 @@ static void
 ch1_wait(struct client_h1 *c)
 {
 	c->state = CH1_WAIT;
-	conn_settle(c->conn);
-	conn_pause(c->conn);
-	conn_no_deadline(c->conn);
+	conn_settle(c->session.conn);
+	conn_pause(c->session.conn);
+	conn_no_deadline(c->session.conn);
 }
 
 static bool
@@ -100,8 +58,9 @@ begin_intake(struct client_h1 *c, const struct h1_head *h)
 static void
 begin_request(struct client_h1 *c, const struct h1_head *h)
 {
-	struct worker *w = c->base.worker;
-	uint32_t most = ch1_settings(c)->limits.requests_per_connection;
+	struct worker *w = c->session.worker;
+	uint32_t most =
+	    session_settings(&c->session)->limits.requests_per_connection;
 
 	c->keep_alive = h->keep_alive;
 	if (++c->requests >= most && most > 0)
@@ -125,19 +84,54 @@ begin_request(struct client_h1 *c, const struct h1_head *h)
 	txn_run(c->txn, h);
 }
 
+/*
+ * HTTP/2 with prior knowledge (RFC 9113 3.3) begins with what looks like a
+ * request: 0 when these bytes do not, else as many of it as have come.
+ */
+static size_t
+preface_begun(const struct client_h1 *c, struct span in)
+{
+	size_t n = in.n < H2_PREFACE_LINE ? in.n : H2_PREFACE_LINE;
+
+	if (c->requests > 0 || in.n == 0 || in.p[0] != 'P' ||
+	    memcmp(in.p, h2_preface, n) != 0 || !c->session.greeting->http2 ||
+	    conn_is_tls(c->session.conn))
+		return 0;
+	return n;
+}
+
+/* The connection goes on as HTTP/2. */
+static size_t
+switch_to_h2(struct client_h1 *c, struct span in)
+{
+	struct session s;
+
+	session_unlist(&c->session, &s);
+	c->state = CH1_CLOSED;
+	loop_bury(session_loop(&s), &c->session.dead, ch1_free);
+	client_h2_begin(&s, in);
+	return in.n;
+}
+
 /* The bytes that the head took; 0 when it is not complete. */
 static size_t
 take_head(struct client_h1 *c, struct span in)
 {
-	struct worker *w = c->base.worker;
-	uint32_t limit = ch1_settings(c)->limits.header_bytes;
+	struct worker *w = c->session.worker;
+	uint32_t limit = session_settings(&c->session)->limits.header_bytes;
+	size_t preface = preface_begun(c, in);
 	struct h1_head h;
 
+	if (preface >= H2_PREFACE_LINE)
+		return switch_to_h2(c, in);
 	if (c->state == CH1_IDLE) {
 		c->state = CH1_HEAD;
-		ch1_timeout(
-		    c, (uint64_t)ch1_settings(c)->timeouts.header * 1000u);
+		session_timeout(&c->session,
+		    (uint64_t)session_settings(&c->session)->timeouts.header *
+			1000u);
 	}
+	if (preface > 0)
+		return 0;
 	h1_head_init(&h, w->fields, w->nfields);
 	switch (h1_parse_request(in, &h)) {
 	case H1_MORE:
@@ -162,7 +156,7 @@ take_head(struct client_h1 *c, struct span in)
 static void
 request_read(struct client_h1 *c)
 {
-	struct worker *w = c->base.worker;
+	struct worker *w = c->session.worker;
 	struct h1_intake *k = c->intake;
 	struct h1_head trailers;
 
@@ -201,38 +195,11 @@ take_body(struct client_h1 *c, struct span in)
 	return in.n - rest.n;
 }
 
-/* What comes before HTTP on a listener behind another balancer. */
-static size_t
-take_announcement(struct client_h1 *c, struct span in)
-{
-	struct proxy_header h;
-
-	switch (proxy_header_parse(in, &h)) {
-	case H1_MORE:
-		return 0;
-	case H1_BAD: /* nobody speaks HTTP here: there is no one to answer */
-		ch1_close(c);
-		return in.n;
-	case H1_DONE:
-		break;
-	}
-	if (h.source.ss_family != AF_UNSPEC)
-		note_peer(&c->base, &h.source);
-	if (!count_client(c)) {
-		ch1_refuse(c, ERR_CLIENT_LIMIT);
-		return in.n;
-	}
-	c->state = CH1_IDLE;
-	return h.size;
-}
-
 /* One step over what is there; 0 when nothing can be used now. */
 static size_t
 ch1_take(struct client_h1 *c, struct span in)
 {
 	switch (c->state) {
-	case CH1_ANNOUNCE:
-		return take_announcement(c, in);
 	case CH1_IDLE:
 	case CH1_HEAD:
 		return take_head(c, in);
@@ -284,11 +251,12 @@ ch1_process_kept(struct client_h1 *c)
 	size_t used;
 
 	if (c->state == CH1_HEAD && !h1_head_complete(kept, &c->scanned) &&
-	    kept.n < ch1_settings(c)->limits.header_bytes)
+	    kept.n < session_settings(&c->session)->limits.header_bytes)
 		return;
 	used = ch1_take_all(c, kept);
-	conn_flush(ch1_loop(c)); /* orders point into the buffer */
-	if (fifo_empty(&c->in))	 /* it was closed meanwhile */
+	conn_flush(
+	    session_loop(&c->session)); /* orders point into the buffer */
+	if (fifo_empty(&c->in))		/* it was closed meanwhile */
 		return;
 	if (used > 0)
 		c->scanned = 0;
@@ -317,8 +285,8 @@ tunnel_ended(struct client_h1 *c)
 	struct txn *t = c->txn;
 
 	c->ended = true;
-	conn_pause(c->conn);
-	if (conn_is_shut(c->conn)) {
+	conn_pause(c->session.conn);
+	if (conn_is_shut(c->session.conn)) {
 		c->txn = NULL; /* the pod was first: this ends the txn */
 		txn_request_end(t, NULL);
 		ch1_close(c);
@@ -345,8 +313,8 @@ ch1_splice(struct client_h1 *c, bool *tried)
 	if (to == NULL)
 		return -1;
 	*tried = true;
-	n = conn_splice(c->conn, to, h1_intake_passable(c->intake));
-	if (n == -1 && conn_readable(c->conn))
+	n = conn_splice(c->session.conn, to, h1_intake_passable(c->intake));
+	if (n == -1 && conn_readable(c->session.conn))
 		*tried = false; /* no pipe to be had */
 	if (n <= 0 || c->state != CH1_BODY)
 		return n;
@@ -363,12 +331,12 @@ ch1_splice(struct client_h1 *c, bool *tried)
 static bool
 ch1_read(struct client_h1 *c)
 {
-	struct loop *l = ch1_loop(c);
+	struct loop *l = session_loop(&c->session);
 	bool spliced;
 	int64_t n = ch1_splice(c, &spliced);
 
 	if (!spliced) {
-		n = conn_read(c->conn, l->scratch, l->scratch_size);
+		n = conn_read(c->session.conn, l->scratch, l->scratch_size);
 		if (n > 0)
 			ch1_process(c, (struct span){l->scratch, (size_t)n});
 	}
@@ -386,9 +354,10 @@ ch1_on_readable(struct client_h1 *c)
 {
 	if (!fifo_empty(&c->in))
 		ch1_process_kept(c);
-	for (int i = 0; conn_readable(c->conn); i++) {
+	for (int i = 0;
+	     c->state != CH1_CLOSED && conn_readable(c->session.conn); i++) {
 		if (i == READS_MAX) {
-			conn_kick(c->conn);
+			conn_kick(c->session.conn);
 			return;
 		}
 		if (!ch1_read(c))
@@ -409,7 +378,7 @@ ch1_on_progress(struct client_h1 *c)
 static void
 ch1_on_timeout(struct client_h1 *c)
 {
-	if (conn_backlog(c->conn) > 0 && conn_moving(c->conn)) {
+	if (conn_backlog(c->session.conn) > 0 && conn_moving(c->session.conn)) {
 		ch1_on_progress(c);
 		return;
 	}
@@ -418,12 +387,11 @@ ch1_on_timeout(struct client_h1 *c)
 		ch1_refuse(c, ERR_HEADER_TIMEOUT);
 		return;
 	case CH1_BODY:
-		if (conn_backlog(c->conn) == 0) {
+		if (conn_backlog(c->session.conn) == 0) {
 			txn_request_failed(c->txn, ERR_BODY_TIMEOUT);
 			return;
 		}
 		break; /* it does not read our response either */
-	case CH1_ANNOUNCE:
 	case CH1_IDLE:
 	case CH1_WAIT:
 	case CH1_TUNNEL:
@@ -444,9 +412,9 @@ ch1_on_drained(struct client_h1 *c)
 	if (c->state == CH1_TUNNEL)
 		ch1_tunnel_timeout(c);
 	else if (c->state == CH1_WAIT)
-		conn_no_deadline(c->conn);
+		conn_no_deadline(c->session.conn);
 	else if (c->state == CH1_LINGER)
-		ch1_timeout(c, CH1_LINGER_US);
+		session_timeout(&c->session, CH1_LINGER_US);
 	if (c->txn != NULL)
 		txn_client_drained(c->txn);
 }
@@ -486,41 +454,66 @@ ch1_on_event(void *owner, enum conn_event event)
 	WRONG("event of an accepted connection");
 }
 
-void
-client_h1_accept(struct worker *w, struct listener *l, int fd,
-    const struct sockaddr_storage *peer, bool counted)
+static void
+ch1_drain(struct session *s)
+{
+	struct client_h1 *c = (struct client_h1 *)s;
+
+	CHECK_OBJ(s, SESSION_MAGIC);
+	if (c->state == CH1_IDLE)
+		session_timeout(s, CH1_DRAIN_IDLE_US);
+}
+
+static void
+ch1_op_close(struct session *s)
+{
+	CHECK_OBJ(s, SESSION_MAGIC);
+	ch1_close((struct client_h1 *)s);
+}
+
+static const struct session_ops ch1_session_ops = {
+    .drain = ch1_drain,
+    .close = ch1_op_close,
+};
+
+static struct client_h1 *
+client_h1_new(struct session *s)
 {
 	struct client_h1 *c = calloc(1, sizeof *c);
-	struct client nobody;
 
-	if (c != NULL)
-		c->conn = conn_new(&w->loop, fd, ch1_on_event, c);
-	else
-		close(fd);
-	if (c == NULL || c->conn == NULL) {
-		note_peer(&nobody, peer);
-		if (counted)
-			client_table_leave(
-			    w->client_table, nobody.family, nobody.address);
-		free(c);
-		return;
+	if (c == NULL) {
+		session_discard(s);
+		return NULL;
 	}
+	c->session = *s;
 	c->base.magic = CLIENT_MAGIC;
 	c->base.ops = &ch1_ops;
-	c->base.worker = w;
-	c->base.listener = l;
-	c->counted = counted;
-	note_peer(&c->base, peer);
-	TAILQ_INSERT_TAIL(&w->clients, &c->base, link);
-	w->nclients++;
-	atomic_fetch_add_explicit(&l->connections, 1, memory_order_relaxed);
-	if (l->proxy_protocol) {
-		c->state = CH1_ANNOUNCE; /* only then the client is known */
-		ch1_timeout(
-		    c, (uint64_t)ch1_settings(c)->timeouts.header * 1000u);
-	} else {
-		c->state = CH1_IDLE;
-		ch1_timeout(
-		    c, (uint64_t)ch1_settings(c)->timeouts.idle * 1000u);
-	}
+	c->base.session = &c->session;
+	c->state = CH1_IDLE;
+	conn_own(s->conn, ch1_on_event, c);
+	session_list(&c->session, &ch1_session_ops);
+	return c;
+}
+
+void
+client_h1_begin(struct session *s, struct span early)
+{
+	struct client_h1 *c = client_h1_new(s);
+
+	if (c == NULL)
+		return;
+	session_timeout(&c->session,
+	    (uint64_t)session_settings(&c->session)->timeouts.idle * 1000u);
+	ch1_keep(c, early);
+	if (early.n > 0 && c->state != CH1_CLOSED)
+		conn_kick(c->session.conn);
+}
+
+void
+client_h1_refuse(struct session *s, enum err reason)
+{
+	struct client_h1 *c = client_h1_new(s);
+
+	if (c != NULL)
+		ch1_refuse(c, reason);
 }

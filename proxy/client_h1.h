@@ -2,17 +2,19 @@
 #ifndef PROXY_CLIENT_H1_H
 #define PROXY_CLIENT_H1_H
 
-#include <stdbool.h>
-#include <sys/socket.h>
+#include "base/errs.h"
+#include "base/span.h"
 
-struct listener;
-struct worker;
+struct session;
 
 /*
- * Takes over an accepted socket; it is closed if memory is short. `counted`:
- * it has entered the client table, and leaves it when it ends.
+ * Takes over a session that is not listed, of which some bytes may have been
+ * read already, and speaks HTTP/1.x with it; it is discarded if memory is
+ * short.
  */
-void client_h1_accept(struct worker *w, struct listener *l, int fd,
-    const struct sockaddr_storage *peer, bool counted);
+void client_h1_begin(struct session *s, struct span early);
+
+/* The same, to say why the connection is refused. */
+void client_h1_refuse(struct session *s, enum err reason);
 
 #endif

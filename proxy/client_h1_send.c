@@ -19,7 +19,7 @@ choose_framing(struct client_h1 *c, const struct h1_head *h)
 	c->chunked_response = unsized && !c->http_1_0;
 	c->until_close = unsized && c->http_1_0;
 	if (h->last || (unsized && c->http_1_0) || c->state != CH1_WAIT ||
-	    c->base.worker->draining)
+	    c->session.worker->draining)
 		c->keep_alive = false;
 }
 
@@ -30,20 +30,20 @@ begin_tunnel(struct client_h1 *c)
 	c->keep_alive = false;
 	c->chunked_response = false;
 	ch1_tunnel_timeout(c);
-	conn_resume(c->conn);
-	conn_kick(c->conn);
+	conn_resume(c->session.conn);
+	conn_kick(c->session.conn);
 }
 
 static void
 ch1_send_head(struct client *base, const struct h1_head *h)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
-	struct loop *l = ch1_loop(c);
+	struct client_h1 *c = ch1_of(base);
+	struct loop *l = session_loop(&c->session);
 	bool interim = h->status < 200;
-	struct http_answer a = {.via = ch1_settings(c)->forward.via};
+	struct http_answer a = {
+	    .via = session_settings(&c->session)->forward.via};
 	size_t n;
 
-	CHECK_OBJ(base, CLIENT_MAGIC);
 	if (h->status == 101) {
 		a.upgrade = true;
 		begin_tunnel(c);
@@ -60,13 +60,13 @@ ch1_send_head(struct client *base, const struct h1_head *h)
 	conn_flush(l); /* the head buffer may be on its way */
 	n = http_write_response(l->head, l->head_size, h, &a);
 	CHECK(n > 0); /* a parsed head fits, see loop_init() */
-	conn_write(c->conn, (struct span){l->head, n});
+	conn_write(c->session.conn, (struct span){l->head, n});
 }
 
 static void
 ch1_send_data(struct client *base, struct span piece)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 	char size[24];
 	int n;
 
@@ -75,40 +75,40 @@ ch1_send_data(struct client *base, struct span piece)
 	if (!c->chunked_response) {
 		if (c->state == CH1_TUNNEL)
 			ch1_tunnel_timeout(c);
-		conn_write(c->conn, piece);
+		conn_write(c->session.conn, piece);
 		return;
 	}
 	n = snprintf(size, sizeof size, "%zx\r\n", piece.n);
-	conn_write_small(c->conn, (struct span){size, (size_t)n});
-	conn_write(c->conn, piece);
-	conn_write(c->conn, SPAN("\r\n"));
+	conn_write_small(c->session.conn, (struct span){size, (size_t)n});
+	conn_write(c->session.conn, piece);
+	conn_write(c->session.conn, SPAN("\r\n"));
 }
 
 /* The last chunk, and what the pod sent behind its own. */
 static void
 send_last_chunk(struct client_h1 *c, const struct h1_head *trailers)
 {
-	struct loop *l = ch1_loop(c);
+	struct loop *l = session_loop(&c->session);
 	size_t n;
 
 	c->chunked_response = false;
 	if (trailers == NULL) {
-		conn_write(c->conn, SPAN("0\r\n\r\n"));
+		conn_write(c->session.conn, SPAN("0\r\n\r\n"));
 		return;
 	}
 	conn_flush(l); /* the head buffer may be on its way */
 	n = http_write_trailers(l->head, l->head_size, trailers);
-	conn_write(c->conn, (struct span){l->head, n});
+	conn_write(c->session.conn, (struct span){l->head, n});
 }
 
 static void
 ch1_send_end(struct client *base, const struct h1_head *trailers)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 	bool all_read = c->state == CH1_WAIT;
 
 	if (c->state == CH1_TUNNEL && !c->ended) {
-		conn_shutdown(c->conn); /* the client may go on */
+		conn_shutdown(c->session.conn); /* the client may go on */
 		return;
 	}
 	c->txn = NULL;
@@ -126,31 +126,31 @@ ch1_send_end(struct client *base, const struct h1_head *trailers)
 static struct conn *
 ch1_raw(struct client *base)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 
 	return c->chunked_response || c->state == CH1_CLOSED ||
-		       !conn_splicable(c->conn)
+		       !conn_splicable(c->session.conn)
 		   ? NULL
-		   : c->conn;
+		   : c->session.conn;
 }
 
 static void
 ch1_pause(struct client *base)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 
 	if (c->state != CH1_BODY && c->state != CH1_TUNNEL)
 		return;
 	c->held = true;
-	conn_pause(c->conn);
+	conn_pause(c->session.conn);
 	if (c->state == CH1_BODY)
-		conn_no_deadline(c->conn);
+		conn_no_deadline(c->session.conn);
 }
 
 static void
 ch1_resume(struct client *base)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 
 	if ((c->state != CH1_BODY && c->state != CH1_TUNNEL) || !c->held)
 		return;
@@ -159,36 +159,21 @@ ch1_resume(struct client *base)
 		ch1_body_timeout(c);
 	else
 		ch1_tunnel_timeout(c);
-	conn_resume(c->conn);
-	conn_kick(c->conn);
+	conn_resume(c->session.conn);
+	conn_kick(c->session.conn);
 }
 
 static void
 ch1_reset(struct client *base, enum err reason)
 {
-	struct client_h1 *c = (struct client_h1 *)base;
+	struct client_h1 *c = ch1_of(base);
 
 	(void)reason;
 	c->txn = NULL;
 	/* an end that only the connection marks must not look like one */
 	if (c->until_close && c->state != CH1_CLOSED)
-		conn_abortive(c->conn);
+		conn_abortive(c->session.conn);
 	ch1_close(c);
-}
-
-static void
-ch1_drain(struct client *base)
-{
-	struct client_h1 *c = (struct client_h1 *)base;
-
-	if (c->state == CH1_IDLE)
-		ch1_timeout(c, CH1_DRAIN_IDLE_US);
-}
-
-static void
-ch1_op_close(struct client *base)
-{
-	ch1_close((struct client_h1 *)base);
 }
 
 const struct client_ops ch1_ops = {
@@ -199,6 +184,4 @@ const struct client_ops ch1_ops = {
     .pause = ch1_pause,
     .resume = ch1_resume,
     .reset = ch1_reset,
-    .drain = ch1_drain,
-    .close = ch1_op_close,
 };

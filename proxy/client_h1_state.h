@@ -8,13 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "proxy/client.h"
 #include "proxy/fifo.h"
 #include "proxy/h1_intake.h"
-#include "proxy/loop.h"
+#include "proxy/session.h"
 
-struct conn;
-struct settings;
 struct txn;
 
 /* How long we read on after our last byte, so that it is not reset away. */
@@ -23,27 +22,25 @@ struct txn;
 #define CH1_DRAIN_IDLE_US 500000u
 
 enum ch1_state {
-	CH1_ANNOUNCE, /* a PROXY header must come first */
-	CH1_IDLE,     /* between requests */
-	CH1_HEAD,     /* a head has begun */
-	CH1_BODY,     /* a request runs, its body is still coming */
-	CH1_WAIT,     /* the whole request was read; without a txn its
-		       * response is over and still being taken */
-	CH1_TUNNEL,   /* after a 101: bytes as they are */
-	CH1_LINGER,   /* our side is closed, theirs is read on */
+	CH1_IDLE,   /* between requests */
+	CH1_HEAD,   /* a head has begun */
+	CH1_BODY,   /* a request runs, its body is still coming */
+	CH1_WAIT,   /* the whole request was read; without a txn its
+		     * response is over and still being taken */
+	CH1_TUNNEL, /* after a 101: bytes as they are */
+	CH1_LINGER, /* our side is closed, theirs is read on */
 	CH1_CLOSED,
 };
 
 struct client_h1 {
-	struct client base; /* first: ops get this */
+	struct session session; /* first: its ops get this */
+	struct client base;	/* the txn's ops get this */
 	enum ch1_state state;
-	struct conn *conn;
 	struct txn *txn;
 	struct fifo in;		  /* what cannot be used yet */
 	size_t scanned;		  /* of it, for the end of a head */
 	struct h1_intake *intake; /* the request's body, while there is one */
 	uint32_t requests;	  /* begun on this connection */
-	bool counted : 1;	  /* in the client table */
 	bool ended : 1;		  /* the client's direction of a tunnel */
 	bool http_1_0 : 1;
 	bool keep_alive : 1;
@@ -52,13 +49,20 @@ struct client_h1 {
 	bool chunked_response : 1; /* we frame it in chunks */
 };
 
-struct loop *ch1_loop(struct client_h1 *c);
-const struct settings *ch1_settings(const struct client_h1 *c);
+/* The client that a txn knows. */
+static inline struct client_h1 *
+ch1_of(struct client *base)
+{
+	CHECK_OBJ(base, CLIENT_MAGIC);
+	return (struct client_h1 *)((char *)base -
+				    offsetof(struct client_h1, base));
+}
 
-/* The connection's one deadline, from now. */
-void ch1_timeout(struct client_h1 *c, uint64_t us);
 void ch1_body_timeout(struct client_h1 *c);
 void ch1_tunnel_timeout(struct client_h1 *c);
+
+/* For the dead list; a closed one. */
+void ch1_free(struct dead *d);
 
 /* Ends the body of the request under way, if there is one. */
 void ch1_drop_intake(struct client_h1 *c);

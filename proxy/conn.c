@@ -1,128 +1,30 @@
-/* A socket: events in, orders out. */
-#include "proxy/conn.h"
+/*
+ * A socket's life: made, told what happens, read, closed. What is ordered
+ * from it is conn_send.c's, TLS conn_tls.c's.
+ */
+#include "proxy/conn_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include "base/check.h"
-#include "proxy/fifo.h"
-#include "proxy/loop.h"
-
-#define CONN_MAGIC 0xc0220001u
 
 /* Deadlines are left hanging and put off: cheaper than unhooking them. */
 #define NEVER UINT64_MAX
 
-/* Of one splice: others want their turn. */
-#define SPLICE_MOST (512u * 1024u)
-
-struct conn {
-	unsigned magic;
-	int fd;
-	struct loop *loop;
-	conn_handler *handle;
-	void *owner;
-	int unacked; /* by conn_moving(), 0 = not asked yet */
-	bool connecting : 1;
-	bool readable : 1;
-	bool was_short : 1; /* the last read got less than it asked for */
-	bool ended : 1;	    /* the kernel has seen the peer's end of stream */
-	bool paused : 1;
-	bool kicked : 1;
-	bool failed : 1;
-	bool took : 1;	     /* the socket took a byte since conn_mark() */
-	bool deaf : 1;	     /* writing failed; we only read on */
-	bool shut : 1;	     /* our end of stream follows the backlog */
-	struct fifo backlog; /* what the socket did not take */
-	struct pipe *pipe;   /* spliced bytes, before the backlog */
-	struct wheel_entry deadline;
-	union {
-		struct kick kick; /* while kicked */
-		struct dead dead; /* once closed */
-	};
-	struct event event;
-};
-
-static void
+void
 conn_fail(struct conn *c)
 {
 	if (c->failed || c->fd < 0)
 		return;
 	c->failed = true;
 	c->handle(c->owner, CONN_FAILED);
-}
-
-static void
-pipe_drop(struct conn *c)
-{
-	if (c->pipe != NULL)
-		pipe_give(&c->loop->pipes, c->pipe);
-	c->pipe = NULL;
-}
-
-static bool
-has_backlog(const struct conn *c)
-{
-	return !fifo_empty(&c->backlog) || c->pipe != NULL;
-}
-
-/* From the pipe to the socket; true when it is empty. */
-static bool
-pipe_send(struct conn *c)
-{
-	ssize_t n;
-
-	while (c->pipe->bytes > 0) {
-		n = splice(c->pipe->out, NULL, c->fd, NULL, c->pipe->bytes,
-		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-		if (n <= 0) {
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n == 0 || errno != EAGAIN)
-				conn_fail(c);
-			return false;
-		}
-		c->pipe->bytes -= (size_t)n;
-	}
-	pipe_drop(c);
-	return true;
-}
-
-static void
-backlog_send(struct conn *c)
-{
-	struct span rest;
-	ssize_t n;
-
-	c->unacked = 0;
-	c->handle(c->owner, CONN_PROGRESS);
-	if (c->fd < 0 || (c->pipe != NULL && !pipe_send(c)))
-		return;
-	while (!fifo_empty(&c->backlog)) {
-		rest = fifo_span(&c->backlog);
-		n = send(c->fd, rest.p, rest.n, MSG_NOSIGNAL);
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			if (errno != EAGAIN)
-				conn_fail(c);
-			return;
-		}
-		fifo_consume(&c->backlog, (size_t)n);
-	}
-	if (c->shut)
-		shutdown(c->fd, SHUT_WR);
-	c->handle(c->owner, CONN_DRAINED);
 }
 
 static int
@@ -154,8 +56,24 @@ finish_connect(struct conn *c)
 	c->connecting = false;
 	if (error != 0)
 		conn_fail(c);
+	else if (c->securing)
+		conn_tls_handshake(c);
 	else
 		c->handle(c->owner, CONN_CONNECTED);
+}
+
+/* There may be something to read. */
+static void
+on_readable(struct conn *c)
+{
+	if (c->fd < 0 || c->failed)
+		return;
+	if (c->securing)
+		conn_tls_handshake(c);
+	else if (!c->paused)
+		c->handle(c->owner, CONN_READABLE);
+	else
+		notice_reset(c);
 }
 
 static void
@@ -177,14 +95,10 @@ conn_on_event(evutil_socket_t fd, short what, void *arg)
 		c->ended = true;
 	if (what & (EV_READ | EV_CLOSED))
 		c->readable = true;
-	if ((what & EV_WRITE) && has_backlog(c))
-		backlog_send(c);
-	if (c->fd >= 0 && !c->failed && c->readable) {
-		if (!c->paused)
-			c->handle(c->owner, CONN_READABLE);
-		else
-			notice_reset(c);
-	}
+	if ((what & EV_WRITE) && conn_has_backlog(c))
+		conn_send_backlog(c);
+	if (c->readable)
+		on_readable(c);
 	conn_flush(l);
 }
 
@@ -202,7 +116,7 @@ conn_on_deadline(struct wheel_entry *e)
 }
 
 struct conn *
-conn_new(struct loop *l, int fd, conn_handler *handle, void *owner)
+conn_new(struct loop *l, int fd)
 {
 	struct conn *c = calloc(1, sizeof *c);
 
@@ -211,8 +125,7 @@ conn_new(struct loop *l, int fd, conn_handler *handle, void *owner)
 	c->magic = CONN_MAGIC;
 	c->fd = fd;
 	c->loop = l;
-	c->handle = handle;
-	c->owner = owner;
+	c->carrier = &conn_plain;
 	if (event_assign(&c->event, l->base, fd,
 		EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
 		conn_on_event, c) < 0 ||
@@ -245,12 +158,22 @@ conn_connect(
 		errno = saved;
 		return NULL;
 	}
-	c = conn_new(l, fd, handle, owner);
-	if (c == NULL)
+	c = conn_new(l, fd);
+	if (c == NULL) {
 		errno = ENOMEM;
-	else
-		c->connecting = true;
+		return NULL;
+	}
+	conn_own(c, handle, owner);
+	c->connecting = true;
 	return c;
+}
+
+void
+conn_own(struct conn *c, conn_handler *handle, void *owner)
+{
+	CHECK_OBJ(c, CONN_MAGIC);
+	c->handle = handle;
+	c->owner = owner;
 }
 
 static void
@@ -276,6 +199,7 @@ conn_close(struct conn *c)
 		conn_flush(l);
 	if (c->fd < 0) /* the flush failed and our owner closed us */
 		return;
+	c->carrier->close(c);
 	event_del(&c->event);
 	if (c->kicked)
 		loop_unkick(l, &c->kick);
@@ -283,8 +207,7 @@ conn_close(struct conn *c)
 	loop_clear_deadline(l, &c->deadline);
 	close(c->fd);
 	c->fd = -1;
-	pipe_drop(c);
-	fifo_free(&c->backlog);
+	conn_drop_backlog(c);
 	loop_bury(l, &c->dead, conn_free);
 }
 
@@ -294,6 +217,7 @@ conn_abortive(struct conn *c)
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	CHECK_OBJ(c, CONN_MAGIC);
+	c->abortive = true;
 	if (c->fd >= 0)
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
@@ -317,29 +241,6 @@ conn_unread(const struct conn *c)
 }
 
 bool
-conn_moving(struct conn *c)
-{
-	int before = c->unacked, now = 0;
-
-	if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &now) < 0)
-		return false;
-	c->unacked = now;
-	return before == 0 || now < before;
-}
-
-void
-conn_mark(struct conn *c)
-{
-	c->took = false;
-}
-
-bool
-conn_took(const struct conn *c)
-{
-	return c->took;
-}
-
-bool
 conn_read_on(struct conn *c)
 {
 	if (c->fd < 0 || c->deaf)
@@ -347,20 +248,23 @@ conn_read_on(struct conn *c)
 	c->deaf = true;
 	c->failed = false;
 	c->readable = true;
-	pipe_drop(c);
-	fifo_free(&c->backlog);
+	conn_drop_backlog(c);
 	return true;
 }
 
 int64_t
 conn_read(struct conn *c, char *buf, size_t size)
 {
-	ssize_t n;
-
 	CHECK_OBJ(c, CONN_MAGIC);
 	conn_flush(c->loop);
-	if (!conn_readable(c))
-		return -1;
+	return conn_readable(c) ? c->carrier->read(c, buf, size) : -1;
+}
+
+int64_t
+conn_recv(struct conn *c, char *buf, size_t size)
+{
+	ssize_t n;
+
 	do
 		n = recv(c->fd, buf, size, 0);
 	while (n < 0 && errno == EINTR);
@@ -376,58 +280,18 @@ conn_read(struct conn *c, char *buf, size_t size)
 	return n;
 }
 
-bool
-conn_splicable(const struct conn *to)
+static void
+plain_end(struct conn *c)
 {
-	return to->fd >= 0 && !to->failed && !to->deaf && !has_backlog(to);
+	(void)c; /* the socket's own end of stream says it all */
 }
 
-/* The reading half: into the pipe. */
-static ssize_t
-fill_pipe(struct conn *from, struct pipe *p, size_t most)
-{
-	ssize_t n;
-
-	do
-		n = splice(from->fd, NULL, p->in, NULL, most,
-		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	while (n < 0 && errno == EINTR);
-	from->was_short = false;
-	if (n >= 0) {
-		p->bytes += (size_t)n;
-		return n;
-	}
-	from->readable = false;
-	if (errno == EAGAIN && !from->deaf)
-		return -1;
-	from->failed = from->deaf = true;
-	return -2;
-}
-
-int64_t
-conn_splice(struct conn *from, struct conn *to, uint64_t most)
-{
-	struct pipe *p;
-	ssize_t n;
-
-	CHECK_OBJ(from, CONN_MAGIC);
-	CHECK_OBJ(to, CONN_MAGIC);
-	conn_flush(from->loop);
-	if (!conn_readable(from) || !conn_splicable(to))
-		return -1;
-	p = pipe_take(&from->loop->pipes);
-	if (p == NULL)
-		return -1;
-	n = fill_pipe(from, p, most < SPLICE_MOST ? (size_t)most : SPLICE_MOST);
-	if (n <= 0) {
-		pipe_give(&from->loop->pipes, p);
-		return n;
-	}
-	to->pipe = p;
-	if (!pipe_send(to) && to->pipe != NULL && !to->failed)
-		to->handle(to->owner, CONN_BLOCKED);
-	return n;
-}
+const struct carrier conn_plain = {
+    .read = conn_recv,
+    .write = conn_send,
+    .end = plain_end,
+    .close = plain_end,
+};
 
 void
 conn_settle(struct conn *c)
@@ -457,8 +321,8 @@ conn_on_kick(struct kick *k)
 	CHECK_OBJ(c, CONN_MAGIC);
 	l = c->loop;
 	c->kicked = false;
-	if (!c->paused && !c->failed)
-		c->handle(c->owner, CONN_READABLE);
+	if (!c->paused)
+		on_readable(c);
 	conn_flush(l);
 }
 
@@ -480,137 +344,6 @@ conn_resume(struct conn *c)
 	c->paused = false;
 	if (c->readable)
 		conn_kick(c);
-}
-
-/* Copies what the socket did not take and tells the owner to stop. */
-static void
-keep_rest(struct conn *c, struct iovec *iov, int n, size_t sent)
-{
-	bool was_empty = !has_backlog(c);
-	struct span rest;
-
-	for (int i = 0; i < n; i++) {
-		if (sent >= iov[i].iov_len) {
-			sent -= iov[i].iov_len;
-			continue;
-		}
-		rest = (struct span){
-		    (char *)iov[i].iov_base + sent, iov[i].iov_len - sent};
-		if (!fifo_append(&c->backlog, rest)) {
-			conn_fail(c);
-			return;
-		}
-		sent = 0;
-	}
-	if (was_empty && has_backlog(c))
-		c->handle(c->owner, CONN_BLOCKED);
-}
-
-/* One connection's orders; what its owner orders meanwhile is left. */
-static void
-flush_one(struct gather *g)
-{
-	struct conn *c = g->conn;
-	size_t want = 0;
-	ssize_t sent;
-	int n = g->n;
-
-	CHECK_OBJ(c, CONN_MAGIC);
-	g->conn = NULL;
-	g->n = 0;
-	g->nsmall = 0;
-	if (c->fd < 0 || c->failed || c->deaf)
-		return;
-	for (int i = 0; i < n; i++)
-		want += g->iov[i].iov_len;
-	do
-		sent = writev(c->fd, g->iov, n);
-	while (sent < 0 && errno == EINTR);
-	if (sent > 0)
-		c->took = true;
-	if (sent < 0 && errno != EAGAIN)
-		conn_fail(c);
-	else if (sent < 0 || (size_t)sent < want)
-		keep_rest(c, g->iov, n, sent < 0 ? 0 : (size_t)sent);
-}
-
-/* A failure may lead to a retry, and that to new orders: until none is left. */
-void
-conn_flush(struct loop *l)
-{
-	while (l->gather.conn != NULL)
-		flush_one(&l->gather);
-}
-
-/* The gather is c's with room for one more; false when c takes no orders. */
-static bool
-gather_for(struct conn *c)
-{
-	struct gather *g = &c->loop->gather;
-
-	CHECK_OBJ(c, CONN_MAGIC);
-	if (g->conn != NULL && (g->conn != c || g->n == GATHER_IOVS))
-		conn_flush(c->loop);
-	return c->fd >= 0 && !c->failed && !c->deaf;
-}
-
-void
-conn_write(struct conn *c, struct span bytes)
-{
-	struct gather *g = &c->loop->gather;
-
-	if (bytes.n == 0 || !gather_for(c))
-		return;
-	if (has_backlog(c)) {
-		if (!fifo_append(&c->backlog, bytes))
-			conn_fail(c);
-		return;
-	}
-	g->conn = c;
-	g->iov[g->n].iov_base = (void *)(uintptr_t)bytes.p;
-	g->iov[g->n].iov_len = bytes.n;
-	g->n++;
-}
-
-void
-conn_write_small(struct conn *c, struct span bytes)
-{
-	struct gather *g = &c->loop->gather;
-	char *copy;
-
-	CHECK(bytes.n <= GATHER_SMALL);
-	if (g->conn != c || g->n == GATHER_IOVS ||
-	    g->nsmall + bytes.n > GATHER_SMALL)
-		conn_flush(c->loop);
-	copy = g->small + g->nsmall;
-	memcpy(copy, bytes.p, bytes.n);
-	conn_write(c, (struct span){copy, bytes.n});
-	if (g->conn == c)
-		g->nsmall += bytes.n;
-}
-
-size_t
-conn_backlog(const struct conn *c)
-{
-	return fifo_span(&c->backlog).n +
-	       (c->pipe != NULL ? c->pipe->bytes : 0);
-}
-
-void
-conn_shutdown(struct conn *c)
-{
-	CHECK_OBJ(c, CONN_MAGIC);
-	if (c->loop->gather.conn == c)
-		conn_flush(c->loop);
-	c->shut = true;
-	if (c->fd >= 0 && !has_backlog(c))
-		shutdown(c->fd, SHUT_WR);
-}
-
-bool
-conn_is_shut(const struct conn *c)
-{
-	return c->shut;
 }
 
 void

@@ -20,6 +20,7 @@
 struct conn;
 struct kick;
 struct loop;
+struct tls;
 struct wheel_entry;
 
 /* What the owner's handler is told. */
@@ -39,9 +40,13 @@ enum conn_event {
  */
 typedef void conn_handler(void *owner, enum conn_event event);
 
-/* Takes a connected socket; NULL with the fd closed without memory. */
-struct conn *conn_new(
-    struct loop *l, int fd, conn_handler *handle, void *owner);
+/*
+ * Takes a connected socket; NULL with the fd closed without memory. It must
+ * be owned before the next event.
+ */
+struct conn *conn_new(struct loop *l, int fd);
+/* Who is told from now on. */
+void conn_own(struct conn *c, conn_handler *handle, void *owner);
 
 /*
  * Begins to connect; CONN_CONNECTED or CONN_FAILED follows, never from
@@ -49,6 +54,21 @@ struct conn *conn_new(
  */
 struct conn *conn_connect(struct loop *l, const struct address *to,
     conn_handler *handle, void *owner);
+
+/*
+ * Speaks TLS from here on; takes `tls`. Of an accepted connection whose first
+ * bytes were read already, these are given back as `early`. The owner is told
+ * CONN_CONNECTED when the handshake is done, and nothing else but
+ * CONN_TIMEOUT and CONN_FAILED before that.
+ */
+void conn_secure(struct conn *c, struct tls *tls, struct span early);
+bool conn_is_tls(const struct conn *c);
+/* ALPN has agreed on HTTP/2. */
+bool conn_tls_h2(const struct conn *c);
+/* Subject of the client's certificate, empty without one. */
+struct span conn_peer_subject(const struct conn *c);
+/* After CONN_FAILED: what TLS has to say about it, "" when nothing. */
+const char *conn_tls_reason(const struct conn *c);
 
 /* Detaches and closes now; the memory goes when the loop's turn is over. */
 void conn_close(struct conn *c);

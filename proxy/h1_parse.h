@@ -31,6 +31,7 @@ struct h1_head {
 	int status;		    /* responses */
 	struct span reason;	    /* responses, may be empty */
 	int minor;		    /* HTTP/1.minor, 0 or 1 */
+	bool http2;		    /* it came by HTTP/2; minor is 1 then */
 	struct field *fields;	    /* caller's array */
 	unsigned nfields, max_fields;
 	struct span host; /* requests: value of Host, p == NULL without */

@@ -60,8 +60,8 @@ enum err h2_read_request(
  * END_STREAM, Content-Length and `head_method`. ERR_NONE or
  * ERR_BAD_RESPONSE.
  */
-enum err h2_read_response(struct h2_section *s, bool end_stream,
-    bool head_method, struct h1_head *h);
+enum err h2_read_response(
+    struct h2_section *s, bool end_stream, bool head_method, struct h1_head *h);
 
 /* A trailer section: only fields are set. ERR_NONE, or ERR_BAD_REQUEST. */
 enum err h2_read_trailers(struct h2_section *s, struct h1_head *h);

@@ -49,7 +49,8 @@ struct h2_fault {
 /* Streams that ended lately are told from those that never were. */
 #define H2_GUARD_ENDED 32u
 
-struct h2_guard; /* about a hundred bytes, and four for each open stream */
+/* About 250 bytes, and four for each stream that may be open. */
+struct h2_guard;
 
 /*
  * For a connection whose settings allow `streams` open ones. The client's

@@ -10,8 +10,6 @@
 /* Everything we may add to a request beyond the client's own bytes. */
 #define REQUEST_GROWTH 400u
 
-static const struct span via_name = {"1.1 shunt", 9};
-
 /* host[:port], without the port; brackets of an IPv6 address stay. */
 static struct span
 without_port(struct span authority)
@@ -110,9 +108,8 @@ named_by_connection(const struct h1_head *h, struct span name)
 	return false;
 }
 
-/* Fields of one hop, and those that we write ourselves. */
-static bool
-is_hop_field(const struct h1_head *h, const struct field *f)
+bool
+http_hop_field(const struct h1_head *h, const struct field *f)
 {
 	switch (f->id) {
 	case FIELD_CONNECTION:
@@ -177,13 +174,19 @@ put_appended(char *p, const struct h1_head *h, enum field_id id,
 	return put(p, SPAN("\r\n"));
 }
 
-static bool
-has_field(const struct h1_head *h, enum field_id id)
+bool
+http_has(const struct h1_head *h, enum field_id id)
 {
 	for (unsigned i = 0; i < h->nfields; i++)
 		if (h->fields[i].id == id)
 			return true;
 	return false;
+}
+
+struct span
+http_via(const struct h1_head *h)
+{
+	return h->http2 ? SPAN("2.0 shunt") : SPAN("1.1 shunt");
 }
 
 /*
@@ -202,10 +205,10 @@ put_forwarded(char *p, const struct h1_head *h, const struct http_forward *f)
 		    SPAN("X-Forwarded-For"), f->client_ip);
 	else
 		p = put_field(p, SPAN("X-Forwarded-For"), f->client_ip);
-	if (!keep || !has_field(h, FIELD_X_FORWARDED_PROTO))
+	if (!keep || !http_has(h, FIELD_X_FORWARDED_PROTO))
 		p = put_field(p, SPAN("X-Forwarded-Proto"), f->scheme);
 	if (h->host.p != NULL &&
-	    (!keep || !has_field(h, FIELD_X_FORWARDED_HOST)))
+	    (!keep || !http_has(h, FIELD_X_FORWARDED_HOST)))
 		p = put_field(p, SPAN("X-Forwarded-Host"), h->host);
 	return p;
 }
@@ -264,13 +267,12 @@ bool
 http_wants_upgrade(const struct h1_head *h)
 {
 	return h->minor == 1 && h->connection_upgrade &&
-	       h->body == H1_BODY_NONE && has_field(h, FIELD_UPGRADE) &&
+	       h->body == H1_BODY_NONE && http_has(h, FIELD_UPGRADE) &&
 	       !names_http2(field_value(h, FIELD_UPGRADE));
 }
 
-/* Whether the client takes trailer fields (RFC 9110 10.1.4). */
-static bool
-takes_trailers(const struct h1_head *h)
+bool
+http_takes_trailers(const struct h1_head *h)
 {
 	struct span list = field_value(h, FIELD_TE), coding;
 
@@ -284,7 +286,7 @@ takes_trailers(const struct h1_head *h)
 static char *
 put_hop_fields(char *p, const struct h1_head *h, bool upgrade)
 {
-	bool te = takes_trailers(h);
+	bool te = http_takes_trailers(h);
 
 	if (upgrade)
 		p = put_field(
@@ -313,6 +315,8 @@ is_replaced(
 		       (f->x_forwarded == X_FORWARDED_APPEND && !f->trusted);
 	case FIELD_VIA:
 		return f->via;
+	case FIELD_X_CLIENT_SUBJECT:
+		return true;
 	default:
 		return false;
 	}
@@ -321,8 +325,8 @@ is_replaced(
 size_t
 http_request_size(const struct h1_head *h, const struct http_forward *f)
 {
-	return h->size + h->host.n + f->client_ip.n + h->nfields * 2 +
-	       REQUEST_GROWTH;
+	return h->size + h->host.n + f->client_ip.n + f->client_subject.n +
+	       h->nfields * 2 + REQUEST_GROWTH;
 }
 
 static char *
@@ -352,19 +356,21 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 		const struct field *field = &h->fields[i];
 
 		if ((field->id == FIELD_OTHER && !h->connection_names) ||
-		    (!is_hop_field(h, field) && !is_replaced(h, f, field->id)))
+		    (!http_hop_field(h, field) &&
+			!is_replaced(h, f, field->id)))
 			p = put_field(p, field->name, field->value);
 	}
 	p = put_forwarded(p, h, f);
+	if (f->client_subject.n > 0)
+		p = put_field(p, SPAN("X-Client-Subject"), f->client_subject);
 	if (f->via)
-		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), via_name);
+		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), http_via(h));
 	p = put_hop_fields(p, h, f->upgrade);
 	if (counts_forwards(h) && max_forwards(h, &left) && left > 0)
 		p = put_number(p, SPAN("Max-Forwards"), left - 1);
 	if (h->body == H1_BODY_CHUNKED)
 		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
-	else if (h->body == H1_BODY_LENGTH ||
-		 has_field(h, FIELD_CONTENT_LENGTH))
+	else if (h->body == H1_BODY_LENGTH || http_has(h, FIELD_CONTENT_LENGTH))
 		p = put_number(p, SPAN("Content-Length"), h->length);
 	p = put(p, SPAN("\r\n"));
 	return (size_t)(p - buf);
@@ -397,7 +403,7 @@ put_framing(char *p, const struct h1_head *h, const struct http_answer *a)
 
 	if (a->chunked)
 		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
-	else if (allowed && has_field(h, FIELD_CONTENT_LENGTH))
+	else if (allowed && http_has(h, FIELD_CONTENT_LENGTH))
 		p = put_number(p, SPAN("Content-Length"), h->length);
 	if (a->upgrade)
 		p = put_hop_fields(p, h, true);
@@ -412,8 +418,8 @@ size_t
 http_write_response(char *buf, size_t size, const struct h1_head *h,
     const struct http_answer *a)
 {
-	bool date = false;
-	size_t bound = h->reason.n + a->date.n + 256;
+	bool date = false, hsts = false;
+	size_t bound = h->reason.n + a->date.n + a->hsts.n + 256;
 	char *p;
 
 	for (unsigned i = 0; i < h->nfields; i++)
@@ -425,28 +431,28 @@ http_write_response(char *buf, size_t size, const struct h1_head *h,
 		const struct field *f = &h->fields[i];
 
 		if ((f->id != FIELD_OTHER || h->connection_names) &&
-		    (is_hop_field(h, f) || (a->via && f->id == FIELD_VIA)))
+		    (http_hop_field(h, f) || (a->via && f->id == FIELD_VIA)))
 			continue;
 		p = put_field(p, f->name, f->value);
 		date |= f->id == FIELD_DATE;
+		hsts |= f->id == FIELD_STRICT_TRANSPORT;
 	}
 	if (!date && h->status >= 200)
 		p = put_field(p, SPAN("Date"), a->date);
+	if (a->hsts.n > 0 && !hsts && h->status >= 200)
+		p = put_field(p, SPAN("Strict-Transport-Security"), a->hsts);
 	if (a->via)
-		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), via_name);
+		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), http_via(h));
 	p = put_framing(p, h, a);
 	p = put(p, SPAN("\r\n"));
 	CHECK((size_t)(p - buf) <= bound);
 	return (size_t)(p - buf);
 }
 
-/*
- * A trailer field that a reader might take for a field of the head: framing,
- * routing, authentication (RFC 9110 6.5.1).
- */
-static bool
-is_trailer_field(const struct field *f)
+bool
+http_trailer_field(const struct field *f)
 {
+	/* framing, routing, authentication have ids or are here */
 	static const struct span never[] = {
 	    {"authorization", 13},
 	    {"cache-control", 13},
@@ -475,7 +481,7 @@ http_write_trailers(char *buf, size_t size, const struct h1_head *h)
 		const struct field *f = &h->fields[i];
 		size_t need = f->name.n + f->value.n + 6;
 
-		if (is_trailer_field(f) && need <= size - (size_t)(p - buf))
+		if (http_trailer_field(f) && need <= size - (size_t)(p - buf))
 			p = put_field(p, f->name, f->value);
 	}
 	return (size_t)(put(p, SPAN("\r\n")) - buf);

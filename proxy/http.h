@@ -22,6 +22,9 @@ enum err http_read_request(const struct h1_head *h, struct request *r);
 /* How a request is forwarded. */
 struct http_forward {
 	struct span client_ip;
+	/* of its certificate, valid as a field value; empty: none. The client's
+	 * own X-Client-Subject never goes further */
+	struct span client_subject;
 	struct span scheme; /* "http" or "https" */
 	bool trusted;	    /* the client's X-Forwarded-* is believed */
 	enum x_forwarded x_forwarded;
@@ -41,6 +44,7 @@ size_t http_write_request(char *buf, const struct h1_head *h,
 /* How a response is framed for an HTTP/1 client. */
 struct http_answer {
 	struct span date; /* added where it is missing */
+	struct span hsts; /* Strict-Transport-Security, likewise; empty: not */
 	bool via;
 	bool chunked;	 /* we frame the body in chunks */
 	bool close;	 /* Connection: close */
@@ -57,6 +61,24 @@ size_t http_write_response(char *buf, size_t size, const struct h1_head *h,
  * 6.5.1); without room for them just the last chunk. Returns the bytes.
  */
 size_t http_write_trailers(char *buf, size_t size, const struct h1_head *h);
+
+/* Fields of one hop, and those that we write ourselves. */
+bool http_hop_field(const struct h1_head *h, const struct field *f);
+
+/*
+ * A trailer field that may be passed on: no reader takes it for a field of
+ * the head (RFC 9110 6.5.1).
+ */
+bool http_trailer_field(const struct field *f);
+
+/* Our element of Via: by which protocol the head came, and who we are. */
+struct span http_via(const struct h1_head *h);
+
+/* Whether TE says that the client takes trailer fields (RFC 9110 10.1.4). */
+bool http_takes_trailers(const struct h1_head *h);
+
+/* Whether the head has the field. */
+bool http_has(const struct h1_head *h, enum field_id id);
 
 /*
  * Max-Forwards of an OPTIONS or TRACE request (RFC 9110 7.6.2): whether it

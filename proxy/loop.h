@@ -14,6 +14,7 @@
 #include "base/queue.h"
 #include "base/span.h"
 #include "proxy/pipe.h"
+#include "proxy/tls.h"
 #include "proxy/wheel.h"
 
 struct conn;
@@ -64,6 +65,7 @@ struct loop {
 	void (*expired)(struct wheel_entry *);
 	void (*kicked)(struct kick *);
 	struct pipe_pool pipes;
+	struct tls_wire tls;
 	uint64_t random;
 	struct kick_list kicks;
 	STAILQ_HEAD(, dead) dead;

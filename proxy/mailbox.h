@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct event_base;
+struct greeting;
 struct listener;
 struct plan;
 struct settings;
@@ -16,7 +17,9 @@ struct settings;
 enum message_kind {
 	/* main -> worker */
 	MSG_PLAN,	    /* use this plan and these settings from now on */
-	MSG_LISTENER_ADD,   /* accept on it; the worker owns its fd now */
+	MSG_LISTENER_ADD,   /* accept on it; the worker owns its fd and its
+			     * hold on the greeting now */
+	MSG_LISTENER_GREET, /* this greeting from now on; held likewise */
 	MSG_LISTENER_CLOSE, /* close the fd, keep its connections */
 	MSG_DRAIN,	    /* finish what is in flight, then say so */
 	MSG_STOP,	    /* leave the loop; connections are cut */
@@ -31,6 +34,7 @@ struct message {
 	enum message_kind kind;
 	unsigned worker; /* worker -> main: who sends */
 	int fd;		 /* MSG_LISTENER_ADD */
+	struct greeting *greeting;
 	struct plan *plan;
 	const struct settings *settings;
 	struct listener *listener;

@@ -19,6 +19,7 @@
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/retry.h"
+#include "proxy/session.h"
 #include "proxy/stats.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
@@ -192,7 +193,7 @@ txn_log(const struct txn *t)
 	char ip[INET6_ADDRSTRLEN];
 	struct access_entry e;
 
-	access_begin(&e, w, t->relay.client, ip);
+	access_begin(&e, w, t->relay.client->session, ip);
 	access_fill_head(&e, w, t->request.head);
 	e.time_us -= txn_duration(t);
 	e.minor = t->minor;
@@ -343,7 +344,8 @@ txn_connect(struct txn *t)
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
-	u = upstream_acquire(t->worker, pod, t, &txn_events, t->fresh);
+	u = upstream_acquire(
+	    t->worker, t->version, pod, t, &txn_events, t->fresh);
 	if (u == NULL) {
 		connect_failed(t);
 		return;
@@ -363,12 +365,13 @@ static enum err
 txn_compose(struct txn *t, const struct h1_head *h, const struct request *r)
 {
 	const struct settings *s = t->worker->settings;
-	const struct client *c = t->relay.client;
+	const struct session *from = t->relay.client->session;
 	char ip[INET6_ADDRSTRLEN];
 	struct http_forward f = {
-	    .client_ip = client_ip(c, ip),
-	    .scheme = SPAN("http"),
-	    .trusted = http_trusted(&s->forward, c->family, c->address),
+	    .client_ip = session_ip(from, ip),
+	    .client_subject = conn_peer_subject(from->conn),
+	    .scheme = conn_is_tls(from->conn) ? SPAN("https") : SPAN("http"),
+	    .trusted = http_trusted(&s->forward, from->family, from->address),
 	    .x_forwarded = s->forward.x_forwarded,
 	    .via = s->forward.via,
 	    .upgrade = t->request.upgrade,
@@ -404,7 +407,8 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 	enum err e = http_read_request(h, r);
 
 	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
-		r->authority = span_of(t->relay.client->listener->address.text);
+		r->authority =
+		    span_of(t->relay.client->session->listener->address.text);
 	if (e == ERR_NONE)
 		e = txn_compose(t, h, r);
 	if (e != ERR_NONE)

@@ -1,18 +1,33 @@
-/* The lists of idle connections to pods. */
+/* What connections to pods share: how they begin, and wait idle. */
 #include "proxy/upstream.h"
 
+#include <errno.h>
+
 #include "base/check.h"
+#include "base/log.h"
+#include "proxy/tls.h"
+#include "proxy/tls_client.h"
 #include "proxy/worker_state.h"
+#include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_tls.h"
 
 void
 upstream_init(struct upstream *u, const struct upstream_ops *ops,
-    struct worker *w, struct pod *pod)
+    struct worker *w, const struct version *v, struct pod *pod)
 {
 	u->magic = UPSTREAM_MAGIC;
 	u->ops = ops;
 	u->worker = w;
 	u->pod = pod_hold(pod);
+	u->protocol = v->protocol;
+	u->tls = pod_tls_hold(v->tls);
+}
+
+bool
+upstream_suits(const struct upstream *u, const struct version *v)
+{
+	return u->protocol == v->protocol && u->tls == v->tls;
 }
 
 void
@@ -21,8 +36,44 @@ upstream_fini(struct upstream *u)
 	CHECK_OBJ(u, UPSTREAM_MAGIC);
 	CHECK(u->txn == NULL);
 	u->magic = 0;
+	pod_tls_drop(u->tls);
+	u->tls = NULL;
 	pod_drop(u->pod);
 	u->pod = NULL;
+}
+
+struct conn *
+upstream_connect(struct worker *w, const struct version *v, struct pod *pod,
+    conn_handler *handle, void *owner)
+{
+	struct conn *c = conn_connect(&w->loop, &pod->address, handle, owner);
+	struct tls_client *client;
+	struct tls *tls;
+
+	if (c == NULL || v->tls == NULL)
+		return c;
+	client = tls_client_get(&w->tls_clients, v->tls, v->protocol == POD_H2);
+	tls = client == NULL ? NULL
+			     : tls_connect(&w->loop.tls, client, &pod->address,
+				   &pod->slots[w->index]);
+	if (tls == NULL) {
+		conn_close(c);
+		errno = ENOMEM;
+		return NULL;
+	}
+	conn_secure(c, tls, SPAN_NONE);
+	return c;
+}
+
+enum err
+upstream_connect_error(const struct conn *c, const struct pod *pod)
+{
+	const char *reason = conn_tls_reason(c);
+
+	if (reason[0] == '\0')
+		return ERR_CONNECT_FAILED;
+	log_warn("pod %s: TLS: %s", pod->address.text, reason);
+	return ERR_POD_TLS;
 }
 
 void

@@ -11,12 +11,15 @@
 #include "base/errs.h"
 #include "base/queue.h"
 #include "base/span.h"
+#include "proxy/conn.h"
 #include "proxy/h1_parse.h"
+#include "router/spec.h"
 
 struct conn;
 struct pod;
 struct txn;
 struct upstream;
+struct version;
 struct worker;
 
 #define UPSTREAM_MAGIC 0x09570001u
@@ -88,17 +91,30 @@ struct upstream {
 	const struct upstream_events *events;
 	struct txn *txn; /* NULL while idle */
 	struct worker *worker;
-	struct pod *pod;		/* held */
+	struct pod *pod; /* held */
+	enum pod_protocol protocol;
+	struct pod_tls *tls;		/* held; NULL = in clear text */
 	bool ready;			/* a head may be sent */
 	struct upstream *newer, *older; /* idle ones of the same pod */
 	TAILQ_ENTRY(upstream) link;	/* worker->idle */
 };
 
-/* Holds the pod. */
+/* Holds the pod, and speaks with it as the version wants. */
 void upstream_init(struct upstream *u, const struct upstream_ops *ops,
-    struct worker *w, struct pod *pod);
-/* Drops the pod. */
+    struct worker *w, const struct version *v, struct pod *pod);
+/* Drops them. */
 void upstream_fini(struct upstream *u);
+/* It still speaks as the version wants. */
+bool upstream_suits(const struct upstream *u, const struct version *v);
+
+/*
+ * A connection to the pod, secured if the version wants that: CONN_CONNECTED
+ * follows when it is. NULL with errno set.
+ */
+struct conn *upstream_connect(struct worker *w, const struct version *v,
+    struct pod *pod, conn_handler *handle, void *owner);
+/* Why it did not get that far, after CONN_FAILED; logged, too. */
+enum err upstream_connect_error(const struct conn *c, const struct pod *pod);
 
 /* Idle lists: the pod's (newest first) and the worker's (oldest first). */
 void upstream_set_idle(struct upstream *u);

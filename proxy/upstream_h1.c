@@ -554,7 +554,7 @@ static void
 uh1_on_broken(struct upstream_h1 *u)
 {
 	if (u->state == UH1_CONNECTING) {
-		uh1_fail(u, ERR_CONNECT_FAILED);
+		uh1_fail(u, upstream_connect_error(u->conn, u->base.pod));
 		return;
 	}
 	if ((u->state == UH1_HEAD || u->state == UH1_BODY) &&
@@ -610,21 +610,21 @@ uh1_on_event(void *owner, enum conn_event event)
 }
 
 struct upstream *
-upstream_h1_connect(struct worker *w, struct pod *pod)
+upstream_h1_connect(struct worker *w, const struct version *v, struct pod *pod)
 {
 	struct upstream_h1 *u = calloc(1, sizeof *u);
 	int saved;
 
 	if (u == NULL)
 		return NULL;
-	u->conn = conn_connect(&w->loop, &pod->address, uh1_on_event, u);
+	u->conn = upstream_connect(w, v, pod, uh1_on_event, u);
 	if (u->conn == NULL) {
 		saved = errno;
 		free(u);
 		errno = saved;
 		return NULL;
 	}
-	upstream_init(&u->base, &uh1_ops, w, pod);
+	upstream_init(&u->base, &uh1_ops, w, v, pod);
 	u->state = UH1_CONNECTING;
 	set_timeout(u, timeouts(u)->connect);
 	return &u->base;

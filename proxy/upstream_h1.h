@@ -3,6 +3,7 @@
 #define PROXY_UPSTREAM_H1_H
 
 struct pod;
+struct version;
 struct upstream;
 struct worker;
 
@@ -10,6 +11,7 @@ struct worker;
  * Begins to connect; the txn that it is then given is told when it is ready.
  * NULL with errno set.
  */
-struct upstream *upstream_h1_connect(struct worker *w, struct pod *pod);
+struct upstream *upstream_h1_connect(
+    struct worker *w, const struct version *v, struct pod *pod);
 
 #endif

@@ -25,26 +25,41 @@ evict_idle(struct worker *w)
 }
 
 static struct upstream *
-connect_to(struct worker *w, struct pod *pod)
+connect_to(struct worker *w, const struct version *v, struct pod *pod)
 {
-	struct upstream *u = upstream_h1_connect(w, pod);
+	struct upstream *u = upstream_h1_connect(w, v, pod);
 
 	if (u == NULL && (errno == EMFILE || errno == ENFILE) && evict_idle(w))
-		u = upstream_h1_connect(w, pod);
+		u = upstream_h1_connect(w, v, pod);
 	return u;
 }
 
-struct upstream *
-upstream_acquire(struct worker *w, struct pod *pod, struct txn *t,
-    const struct upstream_events *events, bool fresh)
+/* The newest idle connection that speaks as the version wants; or NULL. */
+static struct upstream *
+take_idle(struct worker *w, const struct version *v, struct pod *pod)
 {
-	struct upstream *u = pod->slots[w->index].idle;
+	struct upstream *u;
+
+	while ((u = pod->slots[w->index].idle) != NULL) {
+		CHECK_OBJ(u, UPSTREAM_MAGIC);
+		if (upstream_suits(u, v)) {
+			upstream_unset_idle(u);
+			return u;
+		}
+		u->ops->close(u);
+	}
+	return NULL;
+}
+
+struct upstream *
+upstream_acquire(struct worker *w, const struct version *v, struct pod *pod,
+    struct txn *t, const struct upstream_events *events, bool fresh)
+{
+	struct upstream *u = fresh ? NULL : take_idle(w, v, pod);
 
 	CHECK_OBJ(pod, POD_MAGIC);
-	if (u != NULL && !fresh)
-		upstream_unset_idle(u);
-	else
-		u = connect_to(w, pod);
+	if (u == NULL)
+		u = connect_to(w, v, pod);
 	if (u == NULL)
 		return NULL;
 	CHECK_OBJ(u, UPSTREAM_MAGIC);

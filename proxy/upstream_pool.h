@@ -11,6 +11,7 @@ struct pod;
 struct txn;
 struct upstream;
 struct upstream_events;
+struct version;
 struct worker;
 
 /*
@@ -19,8 +20,9 @@ struct worker;
  * `fresh` asks for a new connection. NULL with errno set: EMFILE and the like
  * are ours, the rest is the pod's.
  */
-struct upstream *upstream_acquire(struct worker *w, struct pod *pod,
-    struct txn *t, const struct upstream_events *events, bool fresh);
+struct upstream *upstream_acquire(struct worker *w, const struct version *v,
+    struct pod *pod, struct txn *t, const struct upstream_events *events,
+    bool fresh);
 
 /* Gives it back: idle for the next request when it can serve one. */
 void upstream_release(struct upstream *u);

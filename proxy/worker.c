@@ -23,13 +23,15 @@
 #include "base/field.h"
 #include "base/log.h"
 #include "conf/settings.h"
-#include "proxy/client.h"
-#include "proxy/client_h1.h"
 #include "proxy/client_table.h"
 #include "proxy/conn.h"
+#include "proxy/greet.h"
+#include "proxy/greeting.h"
 #include "proxy/listener.h"
 #include "proxy/mailbox.h"
 #include "proxy/plan_use.h"
+#include "proxy/session.h"
+#include "proxy/tls_tickets.h"
 #include "proxy/txn.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
@@ -46,6 +48,7 @@ struct door {
 	LIST_ENTRY(door) link;
 	struct worker_thread *thread;
 	struct listener *listener;
+	struct greeting *greeting; /* held */
 	struct event *event;
 	int fd;
 };
@@ -58,6 +61,7 @@ struct worker_thread {
 	struct event *reopen;	  /* ends a pause in accepting */
 	LIST_HEAD(, door) doors;
 	pthread_t thread;
+	struct tls_tickets tickets;
 	bool started;
 	bool drained_told;
 	uint64_t warned_us; /* when accepting last failed loudly */
@@ -83,9 +87,12 @@ connections(const struct worker_thread *wt)
 	return n;
 }
 
-/* Full: say so as well as one can without reading, and close. */
+/*
+ * Full: say so as well as one can without reading, and close. Who expects
+ * TLS would not understand it.
+ */
 static void
-refuse(int fd, enum err e)
+refuse(const struct door *d, int fd, enum err e)
 {
 	const char *body = err_line(e);
 	char answer[256];
@@ -101,7 +108,8 @@ refuse(int fd, enum err e)
 	    "%s",
 	    strlen(body), body);
 	CHECK(n > 0 && (size_t)n < sizeof answer);
-	if (send(fd, answer, (size_t)n, MSG_NOSIGNAL) > 0)
+	if (d->greeting->tls == NULL &&
+	    send(fd, answer, (size_t)n, MSG_NOSIGNAL) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
 }
@@ -179,11 +187,12 @@ accept_one(struct door *d)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	if (connections(wt) >= wt->worker.settings->limits.connections)
-		refuse(fd, ERR_OVERLOADED);
+		refuse(d, fd, ERR_OVERLOADED);
 	else if (!admit(d, &peer, &counted))
-		refuse(fd, ERR_CLIENT_LIMIT);
+		refuse(d, fd, ERR_CLIENT_LIMIT);
 	else
-		client_h1_accept(&wt->worker, d->listener, fd, &peer, counted);
+		greet_accept(
+		    &wt->worker, d->listener, d->greeting, fd, &peer, counted);
 	return true;
 }
 
@@ -200,16 +209,17 @@ listener_on_accept(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-door_open(struct worker_thread *wt, struct listener *l, int fd)
+door_open(struct worker_thread *wt, const struct message *m)
 {
 	struct door *d = calloc(1, sizeof *d);
 
 	CHECK(d != NULL);
 	d->thread = wt;
-	d->listener = l;
-	d->fd = fd;
+	d->listener = m->listener;
+	d->greeting = m->greeting;
+	d->fd = m->fd;
 	d->event = event_new(
-	    wt->base, fd, EV_READ | EV_PERSIST, listener_on_accept, d);
+	    wt->base, d->fd, EV_READ | EV_PERSIST, listener_on_accept, d);
 	CHECK(d->event != NULL && event_add(d->event, NULL) == 0);
 	LIST_INSERT_HEAD(&wt->doors, d, link);
 }
@@ -219,19 +229,41 @@ door_free(struct door *d)
 {
 	event_free(d->event);
 	close(d->fd);
+	greeting_drop(d->greeting);
 	LIST_REMOVE(d, link);
 	free(d);
 }
 
-/* Those who wait in the queue were promised a connection: take them first. */
-static void
-door_close(struct worker_thread *wt, const struct listener *l)
+static struct door *
+door_find(const struct worker_thread *wt, const struct listener *l)
 {
 	struct door *d;
 
 	LIST_FOREACH (d, &wt->doors, link)
 		if (d->listener == l)
 			break;
+	return d;
+}
+
+static void
+door_greet(struct worker_thread *wt, const struct message *m)
+{
+	struct door *d = door_find(wt, m->listener);
+
+	if (d == NULL) { /* draining: it is closed */
+		greeting_drop(m->greeting);
+		return;
+	}
+	greeting_drop(d->greeting);
+	d->greeting = m->greeting;
+}
+
+/* Those who wait in the queue were promised a connection: take them first. */
+static void
+door_close(struct worker_thread *wt, const struct listener *l)
+{
+	struct door *d = door_find(wt, l);
+
 	if (d == NULL)
 		return;
 	while (accept_one(d))
@@ -271,6 +303,7 @@ take_plan(struct worker_thread *wt, const struct message *m)
 	w->nfields = nfields;
 	CHECK(loop_fit_heads(&w->loop, w->settings->limits.header_bytes) == 0);
 	upstream_pool_prune(w);
+	tls_clients_prune(&w->tls_clients);
 	tell_main(wt, (struct message){.kind = MSG_PLAN_TAKEN});
 }
 
@@ -278,7 +311,7 @@ static void
 drain(struct worker_thread *wt)
 {
 	struct worker *w = &wt->worker;
-	struct client *c, *next;
+	struct session *s, *next;
 	struct door *d;
 
 	if (w->draining)
@@ -287,8 +320,8 @@ drain(struct worker_thread *wt)
 		door_close(wt, d->listener);
 	w->draining = true;
 	upstream_pool_close(w);
-	TAILQ_FOREACH_SAFE (c, &w->clients, link, next)
-		c->ops->drain(c);
+	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
+		s->ops->drain(s);
 }
 
 static void
@@ -302,7 +335,10 @@ worker_on_message(void *arg, const struct message *m)
 		take_plan(wt, m);
 		return;
 	case MSG_LISTENER_ADD:
-		door_open(wt, m->listener, m->fd);
+		door_open(wt, m);
+		return;
+	case MSG_LISTENER_GREET:
+		door_greet(wt, m);
 		return;
 	case MSG_LISTENER_CLOSE:
 		door_close(wt, m->listener);
@@ -341,7 +377,7 @@ worker_main(void *arg)
 			    w->index, strerror(errno));
 			abort();
 		}
-		if (w->draining && w->nclients == 0 && !wt->drained_told) {
+		if (w->draining && w->nsessions == 0 && !wt->drained_told) {
 			wt->drained_told = true;
 			tell_main(wt, (struct message){.kind = MSG_DRAINED});
 		}
@@ -367,7 +403,8 @@ new_base(void)
 struct worker *
 worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
     const struct settings *settings, struct access_ring *ring,
-    struct client_table *client_table)
+    struct client_table *client_table,
+    const uint8_t ticket_seed[TLS_TICKETS_SEED])
 {
 	struct worker_thread *wt = calloc(1, sizeof *wt);
 	struct worker *w;
@@ -383,15 +420,19 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	wt->ring = ring;
 	use_ring(wt);
 	w->nfields = settings->limits.header_count;
-	TAILQ_INIT(&w->clients);
+	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->idle);
+	TAILQ_INIT(&w->tls_clients.clients);
 	STAILQ_INIT(&w->loop.dead);
 	w->fields = calloc(w->nfields, sizeof *w->fields);
 	wt->base = new_base();
 	if (w->fields == NULL || wt->base == NULL ||
 	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||
+	    tls_wire_init(&w->loop.tls, w->loop.scratch_size, &wt->tickets) <
+		0 ||
 	    plan_use_set(w, plan) < 0)
 		goto fail;
+	tls_tickets_init(&wt->tickets, ticket_seed, loop_now(&w->loop));
 	loop_set_calls(&w->loop, conn_on_deadline, conn_on_kick);
 	wt->reopen = event_new(wt->base, -1, 0, on_reopen, wt);
 	wt->box = mailbox_new(wt->base, worker_on_message, wt);
@@ -433,20 +474,22 @@ void
 worker_free(struct worker *w)
 {
 	struct worker_thread *wt = thread_of(w);
-	struct client *c, *next;
+	struct session *s, *next;
 	struct door *d;
 
 	if (wt->started)
 		pthread_join(wt->thread, NULL);
 	w->stopping = true;
 	w->draining = true;
-	TAILQ_FOREACH_SAFE (c, &w->clients, link, next)
-		c->ops->close(c);
+	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
+		s->ops->close(s);
 	upstream_pool_close(w);
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_free(d);
 	plan_use_fini(w);
 	loop_fini(&w->loop);
+	tls_wire_fini(&w->loop.tls);
+	tls_clients_free(&w->tls_clients);
 	txn_fini(w);
 	mailbox_free(wt->box);
 	if (wt->reopen != NULL)

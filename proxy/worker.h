@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "proxy/tls_tickets.h"
+
 struct access_ring;
 struct client_table;
 struct mailbox;
@@ -18,11 +20,13 @@ struct worker;
  * The plan must have been held once for this worker (it says MSG_PLAN_LEFT
  * when it is done with it); the settings stay valid until the worker has
  * answered the next MSG_PLAN. The ring and the client table outlive the
- * worker. NULL with errno set.
+ * worker. All workers get the same seed: they take each other's tickets. NULL
+ * with errno set.
  */
 struct worker *worker_new(unsigned index, struct mailbox *to_main,
     struct plan *plan, const struct settings *settings,
-    struct access_ring *ring, struct client_table *client_table);
+    struct access_ring *ring, struct client_table *client_table,
+    const uint8_t ticket_seed[TLS_TICKETS_SEED]);
 /* Starts the thread; -1 with errno set. */
 int worker_start(struct worker *w);
 /* Any thread. */

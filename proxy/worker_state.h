@@ -11,20 +11,21 @@
 
 #include "base/queue.h"
 #include "proxy/loop.h"
+#include "proxy/tls_client.h"
 
 #define WORKER_MAGIC 0x30420001u
 
 struct access_ring;
-struct client;
 struct client_table;
 struct field;
 struct mailbox;
 struct plan_use;
+struct session;
 struct settings;
 struct txn;
 struct upstream;
 
-TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(upstream_list, upstream);
 
 struct worker {
@@ -39,9 +40,11 @@ struct worker {
 	/* connections per client address, all workers' */
 	struct client_table *client_table;
 
-	struct client_list clients;
-	unsigned nclients;
+	struct session_list sessions;
+	unsigned nsessions;
 	struct upstream_list idle; /* all idle ones, longest idle first */
+
+	struct tls_clients tls_clients; /* towards pods */
 
 	/* parsed heads: filled and used up within one callback */
 	struct field *fields;

@@ -46,6 +46,9 @@ pod_drop(struct pod *p)
 	CHECK(before > 0);
 	if (before > 1)
 		return;
+	for (unsigned i = 0; i < p->nslots; i++)
+		if (p->slots[i].tls_session != NULL)
+			p->slots[i].tls_session_free(p->slots[i].tls_session);
 	p->magic = 0;
 	free(p);
 }

@@ -25,6 +25,10 @@ struct pod_slot {
 	uint32_t nidle;			       /* worker's own */
 	struct upstream *idle;		       /* worker's own, newest first */
 	uint64_t avoid_until_us; /* worker's own: it refused a connection */
+	/* worker's own: what its last TLS session left for the next, and how
+	 * that is freed when the pod is */
+	void *tls_session;
+	void (*tls_session_free)(void *);
 };
 
 struct pod {

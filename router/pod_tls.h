@@ -7,6 +7,7 @@
 #define ROUTER_POD_TLS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 struct pod_tls {
 	_Atomic unsigned holders;
@@ -25,8 +26,8 @@ pod_tls_hold(struct pod_tls *t)
 static inline void
 pod_tls_drop(struct pod_tls *t)
 {
-	if (t != NULL && atomic_fetch_sub_explicit(&t->holders, 1,
-			     memory_order_acq_rel) == 1)
+	if (t != NULL && atomic_fetch_sub_explicit(
+			     &t->holders, 1, memory_order_acq_rel) == 1)
 		t->free(t);
 }
 

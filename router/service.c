@@ -9,6 +9,7 @@
 #include "router/choose.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_tls.h"
 #include "router/split.h"
 #include "router/tally.h"
 
@@ -39,6 +40,7 @@ version_clear(struct version *v)
 	for (size_t i = 0; i < v->npods; i++)
 		pod_drop(v->pods[i]);
 	tally_drop(v->tally);
+	pod_tls_drop(v->tls);
 	free(v->name);
 	free(v->pods);
 	free(v->ready);
@@ -87,6 +89,8 @@ version_new(struct version *v, const struct version_spec *spec,
 {
 	if (version_init(v, spec->name, spec->weight, spec->npods) != 0)
 		return -1;
+	v->protocol = spec->protocol;
+	v->tls = pod_tls_hold(spec->tls);
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
 	if (v->tally == NULL)
 		return -1;
@@ -110,6 +114,8 @@ version_copy(struct version *v, const struct version *old)
 {
 	if (version_init(v, old->name, old->weight, old->npods) != 0)
 		return -1;
+	v->protocol = old->protocol;
+	v->tls = pod_tls_hold(old->tls);
 	v->tally = tally_hold(old->tally);
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
@@ -182,6 +188,7 @@ service_new(struct service_spec *spec, const struct service *old,
 	s->retry = spec->retry;
 	s->error_min = spec->error_min;
 	s->error_max = spec->error_max;
+	s->error_grpc = spec->error_grpc;
 	s->empty_stable = spec->empty_stable;
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->own == NULL || copy_health(&s->health, &spec->health) != 0 ||
@@ -210,6 +217,7 @@ service_copy(const struct service *old)
 	s->retry = old->retry;
 	s->error_min = old->error_min;
 	s->error_max = old->error_max;
+	s->error_grpc = old->error_grpc;
 	s->empty_stable = old->empty_stable;
 	s->own = tally_hold(old->own);
 	if (copy_health(&s->health, &old->health) != 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "router/match.h"
+#include "router/pod_tls.h"
 
 struct spec *
 spec_new(void)
@@ -22,6 +23,7 @@ free_service(struct service_spec *s)
 	for (size_t i = 0; i < s->nversions; i++) {
 		free(s->versions[i].name);
 		free(s->versions[i].pods);
+		pod_tls_drop(s->versions[i].tls);
 	}
 	for (size_t i = 0; i < s->nrules; i++)
 		match_free(s->rules[i].match);

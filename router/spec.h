@@ -87,7 +87,7 @@ struct service_spec {
 	struct health_rules health;
 	struct retry_spec retry;
 	int error_min, error_max; /* statuses that count as errors */
-	uint32_t error_grpc; /* bit n: so does grpc-status n */
+	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
 };
 

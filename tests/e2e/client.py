@@ -178,10 +178,13 @@ class Load:
     that closes without one byte of answer counts as an error, too."""
 
     def __init__(self, port, connections=8, total=None, data=None,
-                 reconnect=True):
+                 reconnect=True, context=None):
         self.port, self.connections, self.total = port, connections, total
         self.data = data or request()
         self.reconnect = reconnect
+        # With a context, over TLS.
+        self.tls = {"ssl": context, "server_hostname": "shop.test"} \
+            if context else {}
         self.done = []
         self.given = 0
         self.stopping = False
@@ -225,7 +228,7 @@ class Load:
             try:
                 if writer is None:
                     reader, writer = await asyncio.open_connection(
-                        "127.0.0.1", self.port)
+                        "127.0.0.1", self.port, **self.tls)
                     one.began = time.monotonic()
                 keep = await asyncio.wait_for(
                     self.exchange(reader, writer, one), PATIENCE)

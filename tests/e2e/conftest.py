@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+import certs as certs_module
+import h2pod
 import harness
 import pods as pods_module
 
@@ -20,6 +22,11 @@ def loop():
     return pods_module.Loop()
 
 
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    return certs_module.Certs(tmp_path_factory.mktemp("certs"))
+
+
 @pytest.fixture
 def ports():
     p = harness.Ports()
@@ -32,8 +39,23 @@ def pod(loop, ports):
     """A function that starts a scripted pod."""
     started = []
 
-    def start(respond=pods_module.echo, raw=None, port=None):
-        p = pods_module.Pod(loop, port or ports.reserve(), respond, raw)
+    def start(respond=pods_module.echo, raw=None, port=None, context=None):
+        p = pods_module.Pod(loop, port or ports.reserve(), respond, raw,
+                            context)
+        started.append(p)
+        return p
+    yield start
+    for p in started:
+        p.stop()
+
+
+@pytest.fixture
+def h2_pod(loop, ports):
+    """A function that starts a pod for HTTP/2, with a context over TLS."""
+    started = []
+
+    def start(respond=h2pod.told, port=None, **options):
+        p = h2pod.H2Pod(loop, port or ports.reserve(), respond, **options)
         started.append(p)
         return p
     yield start
@@ -86,4 +108,19 @@ def shop(proxy):
         whole["services"] = {"shop": harness.service(
             versions, **(service or {}))}
         return proxy(whole, **options)
+    return start
+
+
+@pytest.fixture
+def tls_shop(shop, certs, ports):
+    """A shop with two doors: p.port in clear text, p.tls over TLS."""
+    def start(versions, tls=None, listener=None, config=None, **options):
+        plain, secure = ports.reserve(), ports.reserve()
+        listen = [{"address": f"127.0.0.1:{plain}"},
+                  {"address": f"127.0.0.1:{secure}",
+                   "tls": tls or certs.shop().tls(), **(listener or {})}]
+        p = shop(versions, config={"listen": listen, **(config or {})},
+                 **options)
+        p.port, p.tls = plain, secure
+        return p
     return start

@@ -31,6 +31,7 @@ class Asked:
         self.fields = [tuple(p.strip() for p in line.split(":", 1))
                        for line in lines[1:] if line]
         self.body = b""
+        self.trailers = []
 
     def all(self, name):
         return [v for n, v in self.fields if n.lower() == name.lower()]
@@ -74,8 +75,9 @@ async def read_request(reader, writer):
                 break
             asked.body += await reader.readexactly(n)
             await reader.readexactly(2)
-        while await reader.readuntil(b"\r\n") != b"\r\n":
-            pass
+        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+            name, value = line.decode("latin-1").split(":", 1)
+            asked.trailers.append((name, value.strip()))
     elif asked.get("Content-Length"):
         asked.body = await reader.readexactly(
             int(asked.get("Content-Length")))
@@ -84,12 +86,14 @@ async def read_request(reader, writer):
 
 class Pod:
     """`respond(asked)` gives bytes, None to close without an answer, or is a
-    coroutine function; `raw(reader, writer)` takes the connection over."""
+    coroutine function; `raw(reader, writer)` takes the connection over. With
+    a `context` it speaks TLS."""
 
-    def __init__(self, loop, port, respond=echo, raw=None):
+    def __init__(self, loop, port, respond=echo, raw=None, context=None):
         self.loop, self.port = loop, port
-        self.respond, self.raw = respond, raw
+        self.respond, self.raw, self.context = respond, raw, context
         self.connections = 0
+        self.resumed = 0  # of these, by a TLS session
         self.asked = []
         self.writers = set()
         self.server = None
@@ -100,10 +104,13 @@ class Pod:
 
     async def open(self):
         return await asyncio.start_server(self.serve, "127.0.0.1", self.port,
-                                          backlog=512, limit=1 << 20)
+                                          backlog=512, limit=1 << 20,
+                                          ssl=self.context)
 
     async def serve(self, reader, writer):
+        tls = writer.get_extra_info("ssl_object")
         self.connections += 1
+        self.resumed += bool(tls and tls.session_reused)
         self.writers.add(writer)
         try:
             if self.raw:

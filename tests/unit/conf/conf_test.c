@@ -15,14 +15,18 @@
 static const char everything[] =
     "listen:\n"
     "  - address: 127.0.0.1:8080\n"
-    "  - { address: \"[::1]:8081\", proxy_protocol: true }\n"
+    "  - { address: \"[::1]:8081\", proxy_protocol: true, http2: false,\n"
+    "      redirect: https:8443 }\n"
     "admin: { socket: /run/admin.sock, address: 127.0.0.1:9900 }\n"
     "workers: 3\n"
     "timeouts: { header: 1s, body: 2s, idle: 3s, connect: 4ms, response: 5m,\n"
     "            tunnel: 30d, drain: 0s }\n"
     "limits: { connections: 7, connections_per_client: 3,\n"
     "          requests_per_connection: 4, uri_bytes: 256,\n"
-    "          header_bytes: 1MiB, header_count: 9, body_bytes: 10GiB }\n"
+    "          header_bytes: 1MiB, header_count: 9, body_bytes: 10GiB,\n"
+    "          http2: { streams: 1, continuations: 2, resets: 3, settings: 4,\n"
+    "                   pings: 5, empty_frames: 6, priorities: 7,\n"
+    "                   window_updates: 8 } }\n"
     "forward: { x_forwarded: replace, via: false,\n"
     "           trusted: [10.0.0.0/8, 192.168.1.2, \"fd00::/9\", \"::1\",\n"
     "                     0.0.0.0/0] }\n"
@@ -53,7 +57,7 @@ static const char everything[] =
     "    health: { path: /ready?full=1, interval: 10s, timeout: 2s, rise: 4,\n"
     "              fall: 5, start_period: 1m, initial: up,\n"
     "              expect: { status: 204, body: \"\" } }\n"
-    "    errors: { status: 400-499 }\n"
+    "    errors: { status: 400-499, grpc: [2, 4, 13-15, 16] }\n"
     "    retry: { attempts: 0, on: [reset], version: any,\n"
     "             budget: 12.34%, body_bytes: 16MiB }\n"
     "    empty: 503\n"
@@ -112,6 +116,20 @@ assert_cidr(const struct cidr *c, int family, const char *ip, unsigned bits)
 	assert_int_equal(c->bits, bits);
 }
 
+/* In the order of the struct. */
+static void
+assert_http2(const struct http2_limits *l, const unsigned n[8])
+{
+	assert_int_equal(l->streams, n[0]);
+	assert_int_equal(l->continuations, n[1]);
+	assert_int_equal(l->resets, n[2]);
+	assert_int_equal(l->settings, n[3]);
+	assert_int_equal(l->pings, n[4]);
+	assert_int_equal(l->empty_frames, n[5]);
+	assert_int_equal(l->priorities, n[6]);
+	assert_int_equal(l->window_updates, n[7]);
+}
+
 static void
 test_settings(void **state)
 {
@@ -125,6 +143,10 @@ test_settings(void **state)
 	assert_string_equal(s->listeners[1].address.text, "[::1]:8081");
 	assert_int_equal(s->listeners[1].address.sa.ss_family, AF_INET6);
 	assert_true(s->listeners[1].proxy_protocol);
+	assert_true(s->listeners[0].http2);
+	assert_false(s->listeners[1].http2);
+	assert_int_equal(s->listeners[0].redirect_port, 0);
+	assert_int_equal(s->listeners[1].redirect_port, 8443);
 	assert_string_equal(s->access_log.path, "/var/log/shunt.log");
 	assert_int_equal(s->access_log.format, LOG_FORMAT_COMBINED);
 	assert_string_equal(s->admin_socket, "/run/admin.sock");
@@ -144,6 +166,8 @@ test_settings(void **state)
 	assert_int_equal(s->limits.header_bytes, 1 << 20);
 	assert_int_equal(s->limits.header_count, 9);
 	assert_int_equal(s->limits.body_bytes, 10ull << 30);
+	assert_http2(
+	    &s->limits.http2, (const unsigned[]){1, 2, 3, 4, 5, 6, 7, 8});
 	assert_int_equal(s->forward.x_forwarded, X_FORWARDED_REPLACE);
 	assert_false(s->forward.via);
 	assert_int_equal(s->forward.ntrusted, 5);
@@ -279,6 +303,8 @@ test_service(void **state)
 	assert_int_equal(h->status_max, 204);
 	assert_int_equal(s->error_min, 400);
 	assert_int_equal(s->error_max, 499);
+	assert_int_equal(s->error_grpc,
+	    1 << 2 | 1 << 4 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16);
 	assert_int_equal(s->retry.attempts, 0);
 	assert_int_equal(s->retry.on, RETRY_RESET);
 	assert_int_equal(s->retry.version, RETRY_ANY);
@@ -314,6 +340,11 @@ test_default_settings(void **state)
 	assert_int_equal(s->limits.header_bytes, 64 << 10);
 	assert_int_equal(s->limits.header_count, 128);
 	assert_int_equal(s->limits.body_bytes, 0);
+	assert_http2(&s->limits.http2,
+	    (const unsigned[]){128, 16, 100, 20, 100, 100, 1000, 10});
+	assert_true(s->listeners[0].http2);
+	assert_null(s->listeners[0].tls);
+	assert_null(s->listeners[0].hsts);
 	assert_int_equal(s->forward.x_forwarded, X_FORWARDED_APPEND);
 	assert_true(s->forward.via);
 	assert_int_equal(s->forward.ntrusted, 0);
@@ -336,6 +367,9 @@ test_default_service(void **state)
 	assert_false(s->health.enabled);
 	assert_int_equal(s->error_min, 500);
 	assert_int_equal(s->error_max, 599);
+	assert_int_equal(s->error_grpc, 0);
+	assert_int_equal(s->versions[0].protocol, POD_HTTP1);
+	assert_null(s->versions[0].tls);
 	assert_int_equal(s->retry.attempts, 1);
 	assert_int_equal(s->retry.on, RETRY_CONNECT | RETRY_RESET);
 	assert_int_equal(s->retry.version, RETRY_SAME);

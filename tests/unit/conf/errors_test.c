@@ -81,8 +81,8 @@ static const struct row top_keys[] = {
 	"1:9: expected a list of listeners, found a string\n"},
     {"listen: []\n" REST, "1:9: expected at least one listener\n"},
     {"listen: [127.0.0.1:80]\n" REST,
-	"1:10: expected a map with the keys address, proxy_protocol, found "
-	"a string\n"},
+	"1:10: expected a map with the keys address, proxy_protocol, http2, "
+	"redirect, hsts, tls, found a string\n"},
     {"listen: [{}]\n" REST, "1:10: missing key \"address\"\n"},
     {"listen: [{adress: 127.0.0.1:80}]\n" REST,
 	"1:11: unknown key \"adress\", did you mean \"address\"?\n"},
@@ -99,8 +99,6 @@ static const struct row top_keys[] = {
     {"listen:\n- address: 127.0.0.1:80\n- address: \"[::1]:80\"\n"
      "- address: 127.0.0.1:80\n" REST,
 	"4:12: duplicate address \"127.0.0.1:80\", first on line 2\n"},
-    {"listen:\n- address: 127.0.0.1:80\n  tls: {certificate: a}\n" REST,
-	"3:3: \"tls\" " NOT_YET "\n"},
     {TOP "admin: {address: 127.0.0.1:80}\n" REST,
 	"2:18: \"127.0.0.1:80\" is a listener already, on line 1\n"},
     {TOP "admin: {address: 9900, socket: \"\"}\n" REST,
@@ -169,15 +167,16 @@ static const struct row top_keys[] = {
 static const struct row versions[] = {
     {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
     {TOP "services: {s: }\n",
-	"2:15: expected a map with the keys routes, versions, stable, weights, "
-	"rules, cohort, balance, health, errors, retry, empty, found "
-	"nothing\n"},
+	"2:15: expected a map with the keys routes, versions, protocol, tls, "
+	"stable, weights, rules, cohort, balance, health, errors, retry, "
+	"empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
 	"2:26: expected a map of versions, found a list\n"},
     {TOP "services: {s: {versions: {v1: }}}\n",
-	"2:31: expected a map with the key pods, found nothing\n"},
+	"2:31: expected a map with the keys pods, protocol, tls, found "
+	"nothing\n"},
     {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
 	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
 	"\"-\", found \"v/1\"\n"},

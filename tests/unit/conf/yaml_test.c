@@ -59,9 +59,9 @@ test_rows(void **state)
 		struct tree *t;
 
 		print_message("%s\n", rows[i].text);
-		errors_init(&errors);
+		errors_init(&errors, "f");
 		t = tree_parse(rows[i].text, strlen(rows[i].text), &errors);
-		errors_print(&errors, "f", &lines);
+		errors_print(&errors, &lines);
 		if (rows[i].error[0] == '\0') {
 			assert_int_equal(lines.n, 0);
 			assert_non_null(t);
@@ -98,7 +98,7 @@ test_tree(void **state)
 	const struct node *root, *n;
 
 	(void)state;
-	errors_init(&errors);
+	errors_init(&errors, "f");
 	t = tree_parse(text, sizeof text - 1, &errors);
 	assert_false(errors_any(&errors));
 	root = tree_root(t);
@@ -137,7 +137,7 @@ test_first_duplicate_stays(void **state)
 	const struct node *root;
 
 	(void)state;
-	errors_init(&errors);
+	errors_init(&errors, "f");
 	t = tree_parse(text, sizeof text - 1, &errors);
 	assert_int_equal(errors.n, 3);
 	root = tree_root(t);
@@ -159,7 +159,7 @@ assert_nested(size_t depth, bool good)
 
 	memset(text, '[', depth);
 	memset(text + depth, ']', depth);
-	errors_init(&errors);
+	errors_init(&errors, "f");
 	t = tree_parse(text, 2 * depth, &errors);
 	assert_int_equal(errors_any(&errors), !good);
 	assert_int_equal(t != NULL, good);
@@ -189,7 +189,7 @@ test_number_of_nodes(void **state)
 		memcpy(text + i, "a,", 2);
 	text[0] = '[';
 	memcpy(text + n, "]", 2);
-	errors_init(&errors);
+	errors_init(&errors, "f");
 	assert_null(tree_parse(text, n + 1, &errors));
 	assert_int_equal(errors.n, 1);
 	assert_false(errors.no_memory);

@@ -1,0 +1,40 @@
+/* Putting together what secures connections to pods, and letting it go. */
+#include "conf/pod_trust.h"
+
+#include <stdlib.h>
+
+#include "conf/certificate.h"
+
+static void
+free_parts(struct trust *trust, char *name, struct certificate *own)
+{
+	trust_drop(trust);
+	free(name);
+	certificate_drop(own);
+}
+
+static void
+pod_trust_free(struct pod_tls *t)
+{
+	struct pod_trust *p = (struct pod_trust *)t;
+
+	free_parts(p->trust, p->name, p->own);
+	free(p);
+}
+
+struct pod_trust *
+pod_trust_new(struct trust *trust, char *name, struct certificate *own)
+{
+	struct pod_trust *p = malloc(sizeof *p);
+
+	if (p == NULL) {
+		free_parts(trust, name, own);
+		return NULL;
+	}
+	p->base.holders = 1;
+	p->base.free = pod_trust_free;
+	p->trust = trust;
+	p->name = name;
+	p->own = own;
+	return p;
+}
