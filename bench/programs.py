@@ -5,6 +5,10 @@ one of v2, a User-Agent regex and a cookie that override the split, kept-alive
 connections to the pods, X-Forwarded-For, -Proto and -Host. Where a peer has
 an option that makes this work cheaper, it is given: larger buffers and no
 temporary files to nginx; splicing to HAProxy, where it costs no small reply.
+nghttpx has no such rules and no split: it deals the requests out in turn.
+
+Who takes part in a secure work has a second listener: TLS 1.3 with session
+tickets, HTTP/2 and HTTP/1.1 by ALPN, the same certificate for all.
 """
 
 import ctypes
@@ -18,6 +22,8 @@ import time
 
 PROXY_CPU, LOAD_CPU = 0, 1
 AGENT_RULE = "Sometimes-Fail"
+# One of each for all, so that nobody's TLS is the cheaper one.
+CIPHERSUITE, GROUP = "TLS_AES_128_GCM_SHA256", "X25519"
 COOKIE_RULE = ("release", "beta")
 START_LIMIT = STOP_LIMIT = 10.0
 PR_SET_PDEATHSIG = 1
@@ -42,10 +48,12 @@ def first_line(command):
     return done.stdout.split("\n")[0].strip()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_ports(count):
+    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in socks]
+    for s in socks:
+        s.close()
+    return ports
 
 
 def spawn(command, cpu, **options):
@@ -105,6 +113,29 @@ class Origin:
         stop(self.process)
 
 
+class Certificate:
+    """Made for this run: ECDSA P-256, signed by itself."""
+
+    def __init__(self, folder):
+        self.chain = os.path.join(folder, "certificate.pem")
+        self.key = os.path.join(folder, "key.pem")
+        self.both = os.path.join(folder, "both.pem")
+        done = subprocess.run(
+            [find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=shop.example.com",
+             "-addext", "subjectAltName=DNS:shop.example.com",
+             "-keyout", self.key, "-out", self.chain],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False)
+        if done.returncode != 0:
+            raise Failed(f"openssl made no certificate:\n{done.stdout}")
+        with open(self.both, "w") as both:
+            for name in (self.chain, self.key):
+                with open(name) as f:
+                    both.write(f.read())
+
+
 class Program:
     """One program: configured in a folder of its own, pinned to one CPU."""
 
@@ -112,17 +143,23 @@ class Program:
     peer = False    # one of those we are compared with
     works = None    # the names of those it takes part in; None: all
 
-    def __init__(self, name, binary, folder, origin):
+    def __init__(self, name, binary, folder, origin, certificate=None):
         self.name = name
         self.binary = binary
         self.folder = os.path.join(folder, name + ".run")
         os.makedirs(self.folder, exist_ok=True)
         self.origin = origin
+        self.certificate = certificate  # None: it speaks clear text only
         self.process = None
-        self.port = None
+        self.port = self.tls_port = None
 
-    def takes(self, work):
-        return self.works is None or work in self.works
+    @classmethod
+    def takes(cls, work):
+        return cls.works is None or work in cls.works
+
+    @property
+    def secure(self):
+        return self.certificate is not None
 
     def command(self):
         """Writes the config and says how to start."""
@@ -140,7 +177,7 @@ class Program:
         return self.path(name)
 
     def start(self):
-        self.port = free_port()
+        self.port, self.tls_port = free_ports(2)
         with open(self.path("output"), "w") as output:
             self.process = spawn(self.command(), PROXY_CPU,
                                  stdin=subprocess.DEVNULL, stdout=output,
@@ -153,8 +190,10 @@ class Program:
             time.sleep(0.02)
 
     def accepts(self):
+        ports = [self.port, self.tls_port] if self.secure else [self.port]
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            for port in ports:
+                socket.create_connection(("127.0.0.1", port), 1).close()
             return True
         except OSError:
             return False
@@ -168,7 +207,9 @@ class Program:
             stop(self.process)
             self.process = None
 
-    def url(self, path="/"):
+    def url(self, path, secure):
+        if secure:
+            return f"https://127.0.0.1:{self.tls_port}{path}"
         return f"http://127.0.0.1:{self.port}{path}"
 
     def pids(self):
@@ -251,20 +292,38 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
+        {tls}
         location / {{ proxy_pass http://$version; }}
     }}
 }}
 """
 
 
+NGINX_TLS = """\
+listen 127.0.0.1:{port} ssl http2 backlog=4096;
+        ssl_certificate {chain};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites {cipher};
+        ssl_ecdh_curve {group};"""
+
+
 class Nginx(Program):
     peer = True
+
+    def tls(self):
+        if not self.secure:
+            return ""
+        return NGINX_TLS.format(
+            port=self.tls_port, cipher=CIPHERSUITE, group=GROUP,
+            chain=self.certificate.chain, key=self.certificate.key)
 
     def command(self):
         cookie, value = COOKIE_RULE
         config = self.write("nginx.conf", NGINX.format(
             user="user root;\n" if os.geteuid() == 0 else "",
-            port=self.port, agent=AGENT_RULE, cookie=cookie, value=value,
+            port=self.port, tls=self.tls(),
+            agent=AGENT_RULE, cookie=cookie, value=value,
             v1=" ".join(f"server {a};" for a in self.origin.v1),
             v2=" ".join(f"server {a};" for a in self.origin.v2)))
         return [self.binary, "-e", "errors", "-p", self.folder + "/",
@@ -296,17 +355,7 @@ defaults
     option forwardfor
 {options}    balance roundrobin
 
-frontend in
-    bind 127.0.0.1:{port} backlog 4096
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(Host)]
-    acl agent req.hdr(User-Agent) -m reg {agent}
-    acl cookie req.cook({cookie}) -m str {value}
-    acl weight rand(100) lt 20
-    use_backend v2 if agent || cookie || weight
-    default_backend v1
-
-backend v1
+{frontends}backend v1
     {v1}
 
 backend v2
@@ -314,15 +363,42 @@ backend v2
 """
 
 
+HAPROXY_FRONTEND = """\
+frontend {scheme}
+    bind 127.0.0.1:{port} backlog 4096{tls}
+    http-request set-header X-Forwarded-Proto {scheme}
+    http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+    acl agent req.hdr(User-Agent) -m reg {agent}
+    acl cookie req.cook({cookie}) -m str {value}
+    acl weight rand(100) lt 20
+    use_backend v2 if agent || cookie || weight
+    default_backend v1
+
+"""
+HAPROXY_TLS = " ssl crt {both} alpn h2,http/1.1 ssl-min-ver TLSv1.3 " \
+    "ciphersuites {cipher} curves {group}"
+
+
 class Haproxy(Program):
     peer = True
     options = ""
 
-    def command(self):
+    def frontend(self, scheme, port, tls):
         cookie, value = COOKIE_RULE
+        return HAPROXY_FRONTEND.format(
+            scheme=scheme, port=port, tls=tls, agent=AGENT_RULE,
+            cookie=cookie, value=value)
+
+    def frontends(self):
+        text = self.frontend("http", self.port, "")
+        if self.secure:
+            text += self.frontend("https", self.tls_port, HAPROXY_TLS.format(
+                both=self.certificate.both, cipher=CIPHERSUITE, group=GROUP))
+        return text
+
+    def command(self):
         config = self.write("haproxy.cfg", HAPROXY.format(
-            port=self.port, agent=AGENT_RULE, cookie=cookie, value=value,
-            options=self.options,
+            frontends=self.frontends(), options=self.options,
             v1="\n    ".join(f"server pod{i} {a}"
                              for i, a in enumerate(self.origin.v1)),
             v2="\n    ".join(f"server pod{i} {a}"
@@ -344,9 +420,63 @@ class HaproxySplicing(Haproxy):
         return super().version() + ", option splice-response"
 
 
+NGHTTPX = """\
+frontend=127.0.0.1,{port};no-tls
+{tls}
+{backends}
+workers=1
+single-process=yes
+no-ocsp=yes
+no-via=yes
+no-server-rewrite=yes
+add-x-forwarded-for=yes
+backlog=4096
+frontend-http2-max-concurrent-streams=128
+errorlog-file=errors
+"""
+NGHTTPX_TLS = """\
+frontend=127.0.0.1,{port}
+private-key-file={key}
+certificate-file={chain}
+tls-min-proto-version=TLSv1.3
+tls13-ciphers={cipher}
+ecdh-curves={group}"""
+
+
+class Nghttpx(Program):
+    routes = False
+    peer = True
+    works = ("tls", "h2")
+
+    def command(self):
+        tls = NGHTTPX_TLS.format(
+            port=self.tls_port, cipher=CIPHERSUITE, group=GROUP,
+            chain=self.certificate.chain,
+            key=self.certificate.key) if self.secure else ""
+        backends = [a.replace(":", ",")
+                    for a in self.origin.v1 + self.origin.v2]
+        config = self.write("nghttpx.conf", NGHTTPX.format(
+            port=self.port, tls=tls,
+            backends="\n".join(f"backend={a}" for a in backends)))
+        return [self.binary, "--conf", config]
+
+    def version(self):
+        return first_line([self.binary, "--version"]) \
+            + ", round robin without split or rules"
+
+
+SHUNT_TLS = """\
+  - address: 127.0.0.1:{port}
+    tls:
+      certificate: {chain}
+      key: {key}
+      min_version: "1.3"
+      ciphersuites: {cipher}
+"""
 SHUNT = """\
 listen:
   - address: 127.0.0.1:{port}
+{tls}\
 admin:
   socket: {socket}
 workers: 1
@@ -371,10 +501,17 @@ services:
 
 
 class Shunt(Program):
+    def tls(self):
+        if not self.secure:
+            return ""
+        return SHUNT_TLS.format(
+            port=self.tls_port, cipher=CIPHERSUITE,
+            chain=self.certificate.chain, key=self.certificate.key)
+
     def command(self):
         cookie, value = COOKIE_RULE
         config = self.write("shunt.yaml", SHUNT.format(
-            port=self.port, socket=self.path("admin.sock"),
+            port=self.port, tls=self.tls(), socket=self.path("admin.sock"),
             agent=AGENT_RULE, cookie=cookie, value=value,
             v1=", ".join(self.origin.v1), v2=", ".join(self.origin.v2)))
         return [self.binary, "run", "-c", config]

@@ -6,10 +6,11 @@ import platform
 import re
 import statistics
 
-from works import IDLE_CONNECTIONS, WORKS
+from works import IDLE_CONNECTIONS, IDLES, WORKS
 
 TITLES = {"shunt": "shunt", "nginx": "nginx", "haproxy": "HAProxy",
-          "haproxy-splice": "HAProxy, splicing", "relay": "relay (floor)"}
+          "haproxy-splice": "HAProxy, splicing", "nghttpx": "nghttpx",
+          "relay": "relay (floor)"}
 NOISE = 0.05
 
 
@@ -98,40 +99,46 @@ def noise(figures):
 
 def titled(works, result, peers):
     """Every section as (title, text), in the order of measuring."""
-    titles = {work.name: work.title for work in WORKS}
+    titles = {work.name: work.title for work in [*WORKS, *IDLES]}
+    idle = [one.name for one in IDLES]
     for name in works:
-        if name in titles:
+        if name in idle:
+            yield (f"{titles[name]}, of {IDLE_CONNECTIONS}",
+                   idle_table(result[name], peers))
+        elif name in titles:
             yield titles[name], (work_table(result[name], peers) + "\n" +
                                  noise(result[name]) + "\n")
-        elif name == "idle":
-            yield (f"memory per idle keep-alive connection, of "
-                   f"{IDLE_CONNECTIONS}", idle_table(result[name], peers))
         elif result[name]:
             yield ("system calls, HTTP/1.1 keep-alive, small GET",
                    calls_table(result[name]))
 
 
 def summary_table(works, result, peers):
-    """One row per work: the cost in each program, shunt's ratio last."""
-    measured = {}
+    """One row per work: the cost in each program, shunt's ratio, the target
+    for it."""
+    loads = {work.name: work.target for work in WORKS}
+    idles = {idle.name: idle.target for idle in IDLES}
+    measured = []
     for name in works:
-        if name == "idle":
-            measured["idle connection, bytes"] = result[name]
-        elif name != "calls":
-            measured[f"{name}, us/request"] = {
+        if name in idles:
+            measured.append((f"{name} connection, bytes", result[name],
+                             idles[name]))
+        elif name in loads:
+            measured.append((f"{name}, us/request", {
                 program: [r["cpu"] for r in rounds]
-                for program, rounds in result[name].items()}
+                for program, rounds in result[name].items()}, loads[name]))
     columns = list(dict.fromkeys(
-        program for values in measured.values() for program in values))
+        program for _, values, _ in measured for program in values))
     rows = []
-    for title, values in measured.items():
+    for title, values, target in measured:
         best = best_peer(values, peers)
         rows.append([title] + [
-            number(statistics.median(values[p]) if p in values else None,
+            number(statistics.median(values[p]) if values.get(p) else None,
                    ".1f") for p in columns])
-        rows[-1].append(number(ratio(values, "shunt", best), ".2f"))
+        rows[-1] += [number(ratio(values, "shunt", best), ".2f"),
+                     f"{target:.2f}"]
     return table(["work", *(TITLES.get(p, p) for p in columns),
-                  "shunt to best peer"], rows)
+                  "shunt to best peer", "target, at most"], rows)
 
 
 def machine():
@@ -142,7 +149,26 @@ def machine():
             f"{platform.release()}")
 
 
-def results(works, result, programs, wrk_version, command, shape):
+def secure_notes(works):
+    if not any(work.name in works and work.secure
+               for work in [*WORKS, *IDLES]):
+        return []
+    return ["TLS is version 1.3 for all, TLS_AES_128_GCM_SHA256, X25519, one "
+            "ECDSA P-256\ncertificate, session tickets on; HTTP/2 and "
+            "HTTP/1.1 by ALPN, HTTP/1.1 in clear\ntext to the pods. Every "
+            "handshake of the handshake work is a full one.", ""]
+
+
+def nghttpx_notes(programs):
+    if not any(p.name == "nghttpx" for p in programs):
+        return []
+    return ["nghttpx does less work than the others: it deals the requests "
+            "out to the four\npods in turn, has no split by weight and no "
+            "rule, and adds no X-Forwarded-Host.\nIt takes part in tls and "
+            "h2 only.", ""]
+
+
+def results(works, result, programs, load, command, shape):
     """The whole of results.md."""
     peers = [p.name for p in programs if p.peer]
     date = datetime.datetime.now(datetime.timezone.utc)
@@ -151,7 +177,7 @@ def results(works, result, programs, wrk_version, command, shape):
             f"- date: {date:%Y-%m-%d %H:%M} UTC",
             f"- machine: {machine()}",
             *(f"- {p.name}: {p.version()}" for p in programs),
-            f"- load: {wrk_version}",
+            f"- load: {load}",
             f"- shape: {shape}", "",
             "Every program has one worker, pinned to one CPU; origin and load "
             "run on another.\nAll split 80/20 over four pods with a "
@@ -161,8 +187,9 @@ def results(works, result, programs, wrk_version, command, shape):
             "its threads, by\nrequest: the median of the rounds. Spread is "
             "from the lowest round to the highest.\nA ratio is the median of "
             "the ratios within each round; the best peer is the\ncheapest of "
-            "nginx and HAProxy. The floor parses nothing; it reads and\n"
-            "writes, so what is spliced can cost less.", "",
+            "nginx, HAProxy and nghttpx. The floor parses nothing; it reads "
+            "and\nwrites, so what is spliced can cost less.", "",
+            *secure_notes(works), *nghttpx_notes(programs),
             summary_table(works, result, peers)]
     for title, body in titled(works, result, peers):
         text += [f"## {title[0].upper()}{title[1:]}", "", body]

@@ -1,23 +1,18 @@
 """The works: what every program must do the same, and how each is measured."""
 
-import http.client
-import json
-import os
 import re
 import select
 import signal
-import socket
 import subprocess
 
-from programs import AGENT_RULE, COOKIE_RULE, LOAD_CPU, PROXY_CPU
-from programs import Failed, find, spawn
+import clients
+import load
+from probe import BULK
+from programs import COOKIE_RULE, LOAD_CPU, PROXY_CPU, Failed, find, spawn
 
-BULK = 10 * 1024 * 1024
 IDLE_CONNECTIONS = 2000
 IO_CALLS = {"read", "readv", "recvfrom", "recvmsg", "recvmmsg", "write",
             "writev", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice"}
-WRK_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                          "wrk.lua")
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 " \
     "Firefox/128.0"
 REALISTIC = {
@@ -33,143 +28,44 @@ REALISTIC = {
 
 
 class Work:
+    """A load. The target is for shunt's CPU time against the best peer's."""
+
     def __init__(self, name, title, connections, path="/", headers=None,
-                 size=0):
+                 size=0, secure=False, by=load.wrk, target=1.00):
         self.name = name
         self.title = title
         self.connections = connections
         self.path = path
         self.headers = headers or {}
         self.size = size  # of a body so large that unfinished ones count
+        self.secure = secure
+        self.by = by
+        self.target = target
 
     def answers(self, told):
-        """How many requests wrk had answered, unfinished large ones too."""
+        """How many requests were answered, unfinished large ones too."""
         return told["bytes"] / self.size if self.size else told["requests"]
 
 
 WORKS = [
-    Work("small", "HTTP/1.1 keep-alive, small GET", 32),
+    Work("small", "HTTP/1.1 keep-alive, small GET", 32, target=0.85),
     Work("rules", "same, 6 headers, decided by User-Agent regex and cookie",
-         32, headers=REALISTIC),
+         32, headers=REALISTIC, target=0.85),
     Work("close", "a new connection for every request", 32,
-         headers={"Connection": "close"}),
+         headers={"Connection": "close"}, target=0.85),
     Work("bulk", "10 MiB response, plain", 4, path=f"/bytes/{BULK}",
-         size=BULK),
+         size=BULK, target=0.85),
+    Work("tls", "TLS 1.3 keep-alive, small GET", 32, secure=True),
+    Work("h2", f"HTTP/2 over TLS, 16 connections of {load.STREAMS} streams, "
+         "small GET", 16, secure=True, by=load.h2load),
+    Work("handshake", "a full TLS handshake for every request", 16,
+         secure=True, by=load.handshakes),
+    Work("tls-10m", "10 MiB response, TLS", 4, path=f"/bytes/{BULK}",
+         size=BULK, secure=True),
 ]
 
 
-# The same work, before anything is measured.
-
-class Probe:
-    """One kept-alive client of one program."""
-
-    def __init__(self, program):
-        self.program = program
-        self.http = http.client.HTTPConnection("127.0.0.1", program.port,
-                                               timeout=10)
-
-    def get(self, path="/", headers=None):
-        try:
-            self.http.request("GET", path, headers=headers or {})
-            answer = self.http.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.fail(f"GET {path}: {error!r}")
-        if answer.status != 200:
-            self.fail(f"GET {path} was answered {answer.status}")
-        return body
-
-    def version(self, headers=None):
-        return json.loads(self.get("/", headers))["appVersion"]
-
-    def echo(self):
-        """(connections the pods have seen, the head a pod received)"""
-        line, head = self.get("/echo", {
-            "Cookie": "=".join(COOKIE_RULE)}).decode().split("\n", 1)
-        return int(line.split()[1]), head
-
-    def fail(self, what):
-        raise Failed(f"{self.program.name} does not do the same work: {what}")
-
-
-def check_forwarded(probe, head):
-    fields = dict(re.findall(r"^([\w-]+): *(.*?)\r$", head, re.M))
-    fields = {name.lower(): value for name, value in fields.items()}
-    for name, wanted in [("X-Forwarded-For", "127.0.0.1"),
-                         ("X-Forwarded-Proto", "http"),
-                         ("X-Forwarded-Host", fields.get("host"))]:
-        if fields.get(name.lower()) != wanted:
-            probe.fail(f"{name} is {fields.get(name.lower())!r}, "
-                       f"not {wanted!r}")
-
-
-def check_rule(probe, what, headers):
-    seen = {probe.version(headers) for _ in range(100)}
-    if seen != {"v2"}:
-        probe.fail(f"{what} led to {', '.join(sorted(seen))}, not v2")
-
-
-def check_split(probe, requests=1000, slack=0.06):
-    share = sum(probe.version() == "v2" for _ in range(requests)) / requests
-    if abs(share - 0.2) > slack:
-        probe.fail(f"v2 had {share:.1%} of {requests} requests, not 20 %")
-
-
-def check_close(probe):
-    for _ in range(20):
-        probe.get("/", {"Connection": "close"})
-        if probe.http.sock is not None:
-            probe.fail("Connection: close was not answered in kind")
-
-
-def check(program):
-    """Raises Failed when a program does less than, or not, the same work."""
-    probe = Probe(program)
-    before, head = probe.echo()
-    if len(probe.get(f"/bytes/{BULK}")) != BULK:
-        probe.fail("10 MiB arrived short")
-    if not program.routes:
-        return
-    check_forwarded(probe, head)
-    check_split(probe)
-    check_rule(probe, f"User-Agent {AGENT_RULE}",
-               {"User-Agent": f"Mozilla/5.0 {AGENT_RULE}/1.0"})
-    check_rule(probe, "the cookie " + "=".join(COOKIE_RULE), REALISTIC)
-    check_close(probe)
-    opened = probe.echo()[0] - before
-    if opened > 100:
-        probe.fail(f"connections to pods are not kept: {opened} opened "
-                   "for about 1,200 requests")
-
-
-# Load, and what it cost.
-
-def wrk(program, work, seconds):
-    """What wrk reports; Failed when any request went wrong."""
-    command = [find("wrk"), "-t1", f"-c{work.connections}", f"-d{seconds}s",
-               "--timeout", "10s", "--latency", "-s", WRK_SCRIPT]
-    for name, value in work.headers.items():
-        command += ["-H", f"{name}: {value}"]
-    child = spawn([*command, program.url(work.path)], LOAD_CPU,
-                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        output = child.communicate(timeout=seconds + 30)[0]
-    finally:
-        child.kill()
-        child.wait()
-    last = output.rstrip().split("\n")[-1]
-    if child.returncode != 0 or not last.startswith("{"):
-        raise Failed(f"wrk against {program.name} failed:\n{output}")
-    told = json.loads(last)
-    for kind in ("connect", "read", "write", "status", "timeout"):
-        if told[kind]:
-            raise Failed(f"{program.name} failed {told[kind]} of "
-                         f"{told['requests']} requests of the work "
-                         f"'{work.name}' ({kind} errors)")
-    if told["requests"] == 0:
-        raise Failed(f"{program.name} answered nothing of '{work.name}'")
-    return told
-
+# What a load cost.
 
 def proxy_cpu_ticks():
     """(busy, all) ticks of the CPU that the programs are pinned to."""
@@ -184,7 +80,7 @@ def proxy_cpu_ticks():
 def measure(program, work, seconds):
     """One round of one program, as a dict of figures."""
     ticks, cpu = proxy_cpu_ticks(), program.cpu_us()
-    told = wrk(program, work, seconds)
+    told = work.by(program, work, seconds)
     cpu = program.cpu_us() - cpu
     busy, total = (now - then for now, then in zip(proxy_cpu_ticks(), ticks))
     load = cpu / told["duration"]
@@ -194,56 +90,86 @@ def measure(program, work, seconds):
             "others": max(0.0, busy / total - load)}
 
 
-def answer_once(sock, request):
+class Idle:
+    """Idle connections of one kind; `open_one` makes one that has had a reply.
+
+    The target is for shunt's memory against the best peer's."""
+
+    def __init__(self, name, title, open_one, target, secure=True):
+        self.name = name
+        self.title = title
+        self.open_one = open_one
+        self.target = target
+        self.secure = secure
+
+
+def answer_once(sock):
     """One request and its 100-byte reply, read to the end."""
-    sock.sendall(request)
+    sock.sendall(clients.h1_request("/", REALISTIC))
     got = b""
     while b"\r\n\r\n" not in got or len(got.split(b"\r\n\r\n", 1)[1]) < 100:
         more = sock.recv(65536)
         if not more:
             raise Failed("a connection was closed instead of kept idle")
         got += more
-    if not got.startswith(b"HTTP/1.1 200"):
+    if clients.h1_body(got) is None:
         raise Failed("an idle connection's request was not answered 200")
+    return sock
 
 
-def open_idle(program, count):
-    request = b"GET / HTTP/1.1\r\nHost: shop.example.com\r\n" + b"".join(
-        f"{name}: {value}\r\n".encode()
-        for name, value in REALISTIC.items()) + b"\r\n"
-    socks = []
-    try:
-        for _ in range(count):
-            socks.append(socket.create_connection(
-                ("127.0.0.1", program.port), 10))
-            answer_once(socks[-1], request)
-    except (Failed, OSError):
-        close_all(socks)
-        raise
-    return socks
+def open_plain(program):
+    return answer_once(clients.connect(program.port))
 
 
-def close_all(socks):
-    for s in socks:
-        s.close()
+def open_tls(program):
+    return answer_once(clients.secured(program.tls_port, clients.H1))
 
 
-def measure_idle(program, count=IDLE_CONNECTIONS):
+def open_h2(program):
+    client = clients.Http2(program.tls_port)
+    if b"appVersion" not in client.get("/", REALISTIC):
+        raise Failed("an idle connection's request was not answered")
+    return client
+
+
+IDLES = [
+    Idle("idle", "memory per idle keep-alive connection", open_plain, 0.90,
+         secure=False),
+    Idle("idle-tls", "memory per idle TLS connection, HTTP/1.1", open_tls,
+         1.00),
+    Idle("idle-h2", "memory per idle TLS connection, HTTP/2", open_h2, 1.00),
+]
+
+
+def open_idle(program, idle, count, opened):
+    for _ in range(count):
+        opened.append(idle.open_one(program))
+
+
+def close_all(opened):
+    for one in opened:
+        one.close()
+    opened.clear()
+
+
+def measure_idle(program, idle, count=IDLE_CONNECTIONS):
     """Bytes per idle kept-alive connection, in a program just started."""
     program.stop()
     program.start()
-    close_all(open_idle(program, 50))
-    before = program.memory()
-    socks = open_idle(program, count)
+    opened = []
     try:
+        open_idle(program, idle, 50, opened)
+        close_all(opened)
+        before = program.memory()
+        open_idle(program, idle, count, opened)
         used = program.memory() - before
         gone = select.poll()
-        for s in socks:
-            gone.register(s, select.POLLIN)
+        for one in opened:
+            gone.register(one, select.POLLRDHUP)
         if gone.poll(0):
             raise Failed(f"{program.name} closed idle connections")
     finally:
-        close_all(socks)
+        close_all(opened)
     return used / count
 
 
@@ -256,13 +182,13 @@ def count_calls(program, work, seconds):
     pids = program.pids()
     for pid in pids:
         command += ["-p", str(pid)]
-    wrk(program, work, 1)  # connections to pods are opened uncounted
+    load.wrk(program, work, 1)  # connections to pods are opened uncounted
     child = spawn(command, LOAD_CPU, stderr=subprocess.PIPE, text=True)
     try:
         for _ in pids:
             if "attached" not in child.stderr.readline():
                 return None
-        requests = wrk(program, work, seconds)["requests"]
+        requests = load.wrk(program, work, seconds)["requests"]
         child.send_signal(signal.SIGINT)
         child.communicate(timeout=30)
     finally:

@@ -301,17 +301,7 @@ conn_settle(struct conn *c)
 	c->was_short = false;
 }
 
-void
-conn_kick(struct conn *c)
-{
-	CHECK_OBJ(c, CONN_MAGIC);
-	if (c->fd < 0 || c->paused || c->kicked)
-		return;
-	c->kicked = true;
-	loop_kick(c->loop, &c->kick);
-}
-
-void
+static void
 conn_on_kick(struct kick *k)
 {
 	struct conn *c =
@@ -324,6 +314,16 @@ conn_on_kick(struct kick *k)
 	if (!c->paused)
 		on_readable(c);
 	conn_flush(l);
+}
+
+void
+conn_kick(struct conn *c)
+{
+	CHECK_OBJ(c, CONN_MAGIC);
+	if (c->fd < 0 || c->paused || c->kicked)
+		return;
+	c->kicked = true;
+	loop_kick(c->loop, &c->kick, conn_on_kick);
 }
 
 void

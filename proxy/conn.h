@@ -18,7 +18,6 @@
 #include "base/span.h"
 
 struct conn;
-struct kick;
 struct loop;
 struct tls;
 struct wheel_entry;
@@ -151,8 +150,7 @@ void conn_abortive(struct conn *c);
 void conn_deadline(struct conn *c, uint64_t us);
 void conn_no_deadline(struct conn *c);
 
-/* For loop_set_calls(). */
+/* For loop_set_expired(). */
 void conn_on_deadline(struct wheel_entry *e);
-void conn_on_kick(struct kick *k);
 
 #endif

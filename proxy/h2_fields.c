@@ -152,16 +152,20 @@ value_of(const struct h2_section *s, unsigned i)
 	return (struct span){s->bytes + l->at + l->name, l->value};
 }
 
+static bool
+is_token(struct span s)
+{
+	return s.n > 0 && scan_token(s.p, s.p + s.n) == s.p + s.n;
+}
+
 /* A token in lower case (RFC 9113 8.2.1). */
 static bool
 is_name(struct span name)
 {
-	const char *end = name.p + name.n;
-
 	for (size_t i = 0; i < name.n; i++)
 		if (name.p[i] >= 'A' && name.p[i] <= 'Z')
 			return false;
-	return name.n > 0 && scan_token(name.p, end) == end;
+	return is_token(name);
 }
 
 /* Nothing that ends a line or a string, no white space around it. */
@@ -247,12 +251,10 @@ take_host(struct reading *r, const struct field *f)
 {
 	struct h1_head *h = r->head;
 
-	if (!r->request)
-		return add(h, f);
-	if (h->host.p != NULL || !h1_valid_host(f->value))
+	if (h->host.p != NULL || (r->request && !h1_valid_host(f->value)))
 		return ERR_BAD_REQUEST;
 	h->host = f->value;
-	return ERR_NONE;
+	return r->request ? ERR_NONE : add(h, f);
 }
 
 /* A crumb goes behind those that came before (RFC 9113 8.2.3). */
@@ -340,9 +342,8 @@ reserve_copies(struct h2_section *s)
 static bool
 is_path(struct span path, struct span method)
 {
-	const char *end = path.p + path.n;
-
-	if (path.n == 0 || scan_target(path.p, end) != end ||
+	if (path.n == 0 ||
+	    scan_target(path.p, path.p + path.n) != path.p + path.n ||
 	    memchr(path.p, '#', path.n) != NULL)
 		return false;
 	return path.p[0] == '/' ||
@@ -355,10 +356,9 @@ take_target(struct reading *r)
 {
 	const struct span *p = r->pseudo;
 	struct span method = p[METHOD];
-	const char *end = method.p + method.n;
 	bool connect = span_eq(method, SPAN("CONNECT"));
 
-	if (method.n == 0 || scan_token(method.p, end) != end)
+	if (!is_token(method))
 		return ERR_BAD_REQUEST;
 	if (connect && p[PROTOCOL].p == NULL)
 		return ERR_NOT_IMPLEMENTED;
@@ -484,9 +484,12 @@ read_status(struct span status, int *number)
 	return value >= 100 && value <= 599 && value != 101;
 }
 
-/* Whether END_STREAM and the length may stand in a response like this one. */
+/*
+ * Whether END_STREAM and the length may stand in a response like this one.
+ * That nothing follows is said in the words of HTTP/1.1, too.
+ */
 static bool
-set_response_body(const struct reading *r, bool end_stream, bool head_method)
+set_response_body(struct reading *r, bool end_stream, bool head_method)
 {
 	struct h1_head *h = r->head;
 
@@ -494,8 +497,10 @@ set_response_body(const struct reading *r, bool end_stream, bool head_method)
 		return !end_stream && h->length == 0;
 	if (head_method || h->status == 204 || h->status == 304)
 		return true;
-	if (end_stream)
+	if (end_stream && r->has_length)
 		return h->length == 0;
+	if (end_stream)
+		return add_field(h, SPAN("Content-Length"), SPAN("0"));
 	if (!r->has_length)
 		h->body = H1_BODY_CHUNKED;
 	else if (h->length > 0)

@@ -40,7 +40,8 @@ void h2_section_add(struct h2_section *s, struct span name, struct span value,
 /*
  * A request (RFC 9113 8.3.1) as a head: target in origin-form or "*", Host
  * first in the fields, cookie crumbs joined (8.2.3), minor 1, http2 set, body
- * by END_STREAM and Content-Length: H1_BODY_NONE, _LENGTH or _CHUNKED. An
+ * by END_STREAM and Content-Length: H1_BODY_NONE, _LENGTH or _CHUNKED; it is
+ * NONE with Content-Length: 0, too, and END_STREAM comes later then. An
  * extended CONNECT for WebSockets (RFC 8441) becomes GET with Upgrade, and a
  * Sec-WebSocket-Key made of `key`, 24 characters. The head's spans point into
  * the section, which may grow for it, and lines_max + 4 fields must fit.
@@ -57,8 +58,8 @@ enum err h2_read_request(
 
 /*
  * A response (8.3.2), interim or final: status, fields, and the body by
- * END_STREAM, Content-Length and `head_method`. ERR_NONE or
- * ERR_BAD_RESPONSE.
+ * END_STREAM, Content-Length and `head_method`; one that ends with its head
+ * gets Content-Length: 0, which HTTP/1.1 needs. ERR_NONE or ERR_BAD_RESPONSE.
  */
 enum err h2_read_response(
     struct h2_section *s, bool end_stream, bool head_method, struct h1_head *h);

@@ -108,7 +108,7 @@ run_kicks(struct loop *l)
 		n++;
 	while (n-- > 0 && (k = TAILQ_FIRST(&l->kicks)) != NULL) {
 		TAILQ_REMOVE(&l->kicks, k, link);
-		l->kicked(k);
+		k->run(k);
 	}
 }
 
@@ -172,16 +172,15 @@ loop_bury(struct loop *l, struct dead *d, void (*free_it)(struct dead *d))
 }
 
 void
-loop_set_calls(struct loop *l, void (*expired)(struct wheel_entry *),
-    void (*kicked)(struct kick *))
+loop_set_expired(struct loop *l, void (*expired)(struct wheel_entry *))
 {
 	l->expired = expired;
-	l->kicked = kicked;
 }
 
 void
-loop_kick(struct loop *l, struct kick *k)
+loop_kick(struct loop *l, struct kick *k, void (*run)(struct kick *))
 {
+	k->run = run;
 	TAILQ_INSERT_TAIL(&l->kicks, k, link);
 }
 

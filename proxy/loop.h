@@ -30,9 +30,10 @@ struct dead {
 	void (*free)(struct dead *d);
 };
 
-/* Something to be run again before the next wait, once. */
+/* Something to be run before the next wait, once. */
 struct kick {
 	TAILQ_ENTRY(kick) link;
+	void (*run)(struct kick *k);
 };
 
 TAILQ_HEAD(kick_list, kick);
@@ -59,11 +60,11 @@ struct loop {
 	/* reads land here; what must outlive the callback is copied out */
 	char *scratch;
 	size_t scratch_size;
-	/* heads of responses are composed here, then flushed */
+	/* heads of responses are composed here, then flushed; HTTP/2 frames
+	 * are, likewise */
 	char *head;
 	size_t head_size;
 	void (*expired)(struct wheel_entry *);
-	void (*kicked)(struct kick *);
 	struct pipe_pool pipes;
 	struct tls_wire tls;
 	uint64_t random;
@@ -98,15 +99,14 @@ void loop_bury(struct loop *l, struct dead *d, void (*free)(struct dead *d));
 void loop_set_deadline(struct loop *l, struct wheel_entry *e, uint64_t us);
 void loop_clear_deadline(struct loop *l, struct wheel_entry *e);
 
-/* Set before the first turn: what expired deadlines and kicks call. */
-void loop_set_calls(struct loop *l, void (*expired)(struct wheel_entry *),
-    void (*kicked)(struct kick *));
+/* Set before the first turn: what expired deadlines call. */
+void loop_set_expired(struct loop *l, void (*expired)(struct wheel_entry *));
 
 /*
  * Kicks run after the turn's events, each once; what is kicked meanwhile runs
  * in the next turn, so that nobody starves the others.
  */
-void loop_kick(struct loop *l, struct kick *k);
+void loop_kick(struct loop *l, struct kick *k, void (*run)(struct kick *));
 void loop_unkick(struct loop *l, struct kick *k);
 
 #endif

@@ -433,7 +433,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	    plan_use_set(w, plan) < 0)
 		goto fail;
 	tls_tickets_init(&wt->tickets, ticket_seed, loop_now(&w->loop));
-	loop_set_calls(&w->loop, conn_on_deadline, conn_on_kick);
+	loop_set_expired(&w->loop, conn_on_deadline);
 	wt->reopen = event_new(wt->base, -1, 0, on_reopen, wt);
 	wt->box = mailbox_new(wt->base, worker_on_message, wt);
 	if (wt->reopen == NULL || wt->box == NULL)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/queue.h"
+#include "proxy/h2_guard.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
 
@@ -52,6 +53,9 @@ struct worker {
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;
+
+	/* HTTP/2 clients that did too much of something; read by main */
+	_Atomic uint64_t h2_floods[H2_FLOOD_COUNT];
 
 	/* finish what is in flight, take nothing new */
 	bool draining;

@@ -5,9 +5,11 @@ import os
 import pytest
 
 import certs as certs_module
+import h2client
 import h2pod
 import harness
 import pods as pods_module
+import rawh2
 
 
 def pytest_configure(config):
@@ -122,5 +124,45 @@ def tls_shop(shop, certs, ports):
         p = shop(versions, config={"listen": listen, **(config or {})},
                  **options)
         p.port, p.tls = plain, secure
+        return p
+    return start
+
+
+class Door:
+    """Connections of one kind to a proxy."""
+
+    def __init__(self, p, certs, kind):
+        self.p, self.kind = p, kind
+        self.port = p.tls if kind == "tls" else p.port
+        self.context = certs.client_context(["h2"]) if kind == "tls" else None
+
+    def client(self, **named):
+        return h2client.H2Client(self.port, self.context, **named)
+
+    def raw(self, **named):
+        return rawh2.RawH2(self.port, self.context, **named)
+
+
+@pytest.fixture(params=["clear", "tls"])
+def door(request, tls_shop, pod, certs):
+    """door(respond): a proxy before one pod for HTTP/1.1."""
+    def start(respond=pods_module.echo, raw=None, **options):
+        options.setdefault("workers", 1)
+        backend = pod(respond, raw)
+        d = Door(tls_shop({"v1": [backend.port]}, **options), certs,
+                 request.param)
+        d.pod = backend
+        return d
+    return start
+
+
+@pytest.fixture
+def plain(shop, pod):
+    """The same in clear text only, where the door makes no difference."""
+    def start(respond=pods_module.echo, raw=None, **options):
+        options.setdefault("workers", 1)
+        backend = pod(respond, raw)
+        p = shop({"v1": [backend.port]}, **options)
+        p.pod = backend
         return p
     return start

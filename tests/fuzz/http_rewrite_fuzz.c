@@ -111,6 +111,8 @@ same_request(const struct h1_head *in, const struct h1_head *out,
 	CHECK(count_of(out, FIELD_VIA) <= 1 || !f->via);
 	CHECK(f->x_forwarded == X_FORWARDED_OFF ||
 	      count_of(out, FIELD_X_FORWARDED_FOR) == 1);
+	CHECK(count_of(out, FIELD_X_CLIENT_SUBJECT) ==
+	      (f->client_subject.n > 0 ? 1u : 0u));
 	same_fields(in, out);
 	same_hop(in, out, f->upgrade);
 }
@@ -127,6 +129,7 @@ pass_request(struct span in, uint8_t options)
 	    .x_forwarded = modes[options & 3],
 	    .trusted = options & 4,
 	    .via = options & 8,
+	    .client_subject = options & 16 ? SPAN("CN=me") : SPAN_NONE,
 	};
 	struct h1_head h, out;
 	struct request r;
@@ -177,7 +180,11 @@ static void
 pass_response(struct span in, uint8_t options, bool head_method)
 {
 	struct field fields[FUZZ_FIELDS], again[FUZZ_FIELDS + FUZZ_ADDED];
-	struct http_answer a = {.date = SPAN(DATE), .via = options & 1};
+	struct http_answer a = {
+	    .date = SPAN(DATE),
+	    .hsts = options & 4 ? SPAN("max-age=1") : SPAN_NONE,
+	    .via = options & 1,
+	};
 	size_t size = in.n + 1024, n;
 	struct h1_head h, out;
 	char *buf;

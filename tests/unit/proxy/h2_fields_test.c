@@ -418,6 +418,8 @@ static const struct {
     {":status=200\n:status=200\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=200\n:path=/\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=200\nX=y\n", true, false, ERR_BAD_RESPONSE, 0, 0},
+    {":status=200\nhost=x y\n", true, false, ERR_NONE, 200, H1_BODY_NONE},
+    {":status=200\nhost=a\nhost=a\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=200\nconnection=close\n", true, false, ERR_BAD_RESPONSE, 0, 0},
 };
 
@@ -596,7 +598,7 @@ via_of_http2(void **state)
 	h1_head_init(&h, fields, FIELDS_MAX);
 	assert_int_equal(h2_read_response(&s, true, false, &h), ERR_NONE);
 	check_lines(lines, h2_write_response(&h, &a, lines, FIELDS_MAX, buf),
-	    ":status=200\ndate=D\nvia=2.0 shunt\n");
+	    ":status=200\ndate=D\nvia=2.0 shunt\ncontent-length=0\n");
 	h2_section_end(&s);
 }
 

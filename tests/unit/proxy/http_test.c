@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -168,6 +169,74 @@ forwarding_fields(void **state)
 	    "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n\r\n");
 }
 
+/* The client's word for who it is goes in every spelling; ours comes. */
+static void
+client_subject(void **state)
+{
+	static const char *const spellings[] = {"X-Client-Subject",
+	    "x-client-subject", "X_CLIENT_SUBJECT", "x-client_subject"};
+	struct http_forward f = append;
+	struct h1_head h;
+	char text[256], buf[64];
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	f.trusted = true;
+	for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+		snprintf(text, sizeof text,
+		    "GET / HTTP/1.1\r\nHost: h\r\n%s: CN=evil\r\n"
+		    "X-Client-Subjects: 1\r\n%s:\r\nConnection: %s\r\n\r\n",
+		    spellings[i], spellings[i], spellings[i]);
+		f.client_subject = SPAN_NONE;
+		check_request(text, f,
+		    "GET / HTTP/1.1\r\nHost: h\r\nX-Client-Subjects: 1\r\n"
+		    "\r\n");
+		f.client_subject = SPAN("CN=me,O=us");
+		check_request(text, f,
+		    "GET / HTTP/1.1\r\nHost: h\r\nX-Client-Subjects: 1\r\n"
+		    "X-Client-Subject: CN=me,O=us\r\n\r\n");
+	}
+	/* nor as a trailer */
+	h1_head_init(&h, fields, FIELDS_MAX);
+	assert_int_equal(
+	    h1_parse_trailers(SPAN("x_client_subject: CN=evil\r\n\r\n"), &h),
+	    H1_DONE);
+	assert_int_equal(http_write_trailers(buf, sizeof buf, &h), 5);
+}
+
+/* Via names the protocol by which a head came (RFC 9110 7.6.3). */
+static void
+via_of_http2(void **state)
+{
+	static const char expect[] = "GET / HTTP/1.1\r\nHost: h\r\n"
+				     "Via: 1.0 x, 2.0 shunt\r\n\r\n";
+	struct h1_head h =
+	    request("GET / HTTP/1.1\r\nHost: h\r\nVia: 1.0 x\r\n\r\n");
+	struct http_forward f = append;
+	struct http_answer a = {.date = {"D", 1}, .via = true};
+	struct request r;
+	char buf[512];
+	size_t n;
+
+	(void)state;
+	assert_false(h.http2);
+	f.x_forwarded = X_FORWARDED_OFF;
+	h.http2 = true;
+	assert_int_equal(http_read_request(&h, &r), ERR_NONE);
+	n = http_write_request(buf, &h, &r, &f);
+	assert_int_equal(n, sizeof expect - 1);
+	assert_memory_equal(buf, expect, n);
+	assert_int_equal(h1_parse_request(span_of(expect), &h), H1_DONE);
+	assert_false(h.http2); /* reset */
+	h1_head_init(&h, fields, FIELDS_MAX);
+	h.status = 200;
+	h.http2 = true;
+	n = http_write_response(buf, sizeof buf, &h, &a);
+	assert_non_null(
+	    span_find((struct span){buf, n}, SPAN("\r\nVia: 2.0 shunt\r\n")));
+}
+
 static void
 framing_is_ours(void **state)
 {
@@ -292,6 +361,26 @@ responses(void **state)
 	    "HTTP/1.1 204 No\r\nDate: D\r\nConnection: close\r\n\r\n");
 }
 
+/* Strict-Transport-Security is the pod's to say, else ours. */
+static void
+strict_transport(void **state)
+{
+	struct http_answer a = {.date = {"D", 1}, .hsts = {"max-age=1", 9}};
+
+	(void)state;
+	check_response("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", a,
+	    "HTTP/1.1 200 OK\r\nDate: D\r\n"
+	    "Strict-Transport-Security: max-age=1\r\n"
+	    "Content-Length: 3\r\n\r\n");
+	check_response("HTTP/1.1 404 No\r\nContent-Length: 3\r\n"
+		       "strict-transport-security: max-age=0\r\n\r\n",
+	    a,
+	    "HTTP/1.1 404 No\r\nstrict-transport-security: max-age=0\r\n"
+	    "Date: D\r\nContent-Length: 3\r\n\r\n");
+	check_response("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", a,
+	    "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+}
+
 static void
 trusted_blocks(void **state)
 {
@@ -325,10 +414,13 @@ main(void)
 	    cmocka_unit_test(trailers),
 	    cmocka_unit_test(host_cannot_be_named_away),
 	    cmocka_unit_test(forwarding_fields),
+	    cmocka_unit_test(client_subject),
+	    cmocka_unit_test(via_of_http2),
 	    cmocka_unit_test(framing_is_ours),
 	    cmocka_unit_test(tight_heads_fit),
 	    cmocka_unit_test(targets),
 	    cmocka_unit_test(responses),
+	    cmocka_unit_test(strict_transport),
 	    cmocka_unit_test(trusted_blocks),
 	};
 

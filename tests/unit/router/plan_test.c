@@ -12,6 +12,7 @@
 #include "router/choose.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_tls.h"
 #include "router/tally.h"
 #include "tests/unit/router/build_spec.h"
 
@@ -510,6 +511,73 @@ test_chain(void **state)
 	plan_drop(plans[n - 1]);
 }
 
+static unsigned freed;
+
+static void
+count_free(struct pod_tls *t)
+{
+	(void)t;
+	freed++;
+}
+
+static void
+assert_link(const struct plan *p, struct pod_tls *tls)
+{
+	const struct version *v2 = version(p, "shop", "v2");
+
+	assert_int_equal(v2->protocol, POD_H2);
+	assert_ptr_equal(v2->tls, tls);
+	assert_int_equal(version(p, "shop", "v1")->protocol, POD_HTTP1);
+	assert_null(version(p, "shop", "v1")->tls);
+	assert_int_equal(plan_service(p, "shop")->error_grpc, 1u << 14);
+	assert_int_equal(plan_service(p, "blog")->error_grpc, 0);
+}
+
+/* What pods speak, and over what, is in each plan made from the first. */
+static void
+test_link(void **state)
+{
+	struct pod_tls tls = {.holders = 1, .free = count_free};
+	struct weight_change change = {"v1", 50 * WEIGHT_ONE};
+	struct spec *spec = shop_spec(80, 20);
+	struct plan *first, *second, *third;
+
+	(void)state;
+	freed = 0;
+	spec->services[0].error_grpc = 1u << 14;
+	spec->services[0].versions[1].protocol = POD_H2;
+	spec->services[0].versions[1].tls = &tls;
+	first = build(spec, NULL, 0);
+	second = plan_with_weights(first, "shop", &change, 1, why, sizeof why);
+	third = plan_with_health(first, "shop");
+	assert_link(first, &tls);
+	plan_drop(first);
+	assert_link(second, &tls);
+	plan_drop(second);
+	assert_link(third, &tls);
+	assert_int_equal(freed, 0);
+	plan_drop(third);
+	assert_int_equal(freed, 1);
+}
+
+/* A pod goes on, but the next config may say otherwise how it is spoken to. */
+static void
+test_link_changes(void **state)
+{
+	struct plan *old = build(shop_spec(80, 20), NULL, 0), *new;
+	struct spec *spec = shop_spec(80, 20);
+
+	(void)state;
+	spec->services[0].versions[1].protocol = POD_H2C;
+	new = build(spec, old, 0);
+	assert_int_equal(version(old, "shop", "v2")->protocol, POD_HTTP1);
+	assert_int_equal(version(new, "shop", "v2")->protocol, POD_H2C);
+	assert_ptr_equal(version(new, "shop", "v2")->pods[0],
+	    version(old, "shop", "v2")->pods[0]);
+	plan_drop(old);
+	plan_drop(new);
+}
+
 int
 main(void)
 {
@@ -528,6 +596,8 @@ main(void)
 	    cmocka_unit_test(test_with_health),
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_chain),
+	    cmocka_unit_test(test_link),
+	    cmocka_unit_test(test_link_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "router/choose.h"
+#include "router/pod_tls.h"
 #include "tests/unit/router/build_spec.h"
 
 static void
@@ -54,6 +55,37 @@ test_after_rules_moved(void **state)
 	ruleset_drop(rs);
 }
 
+static unsigned freed;
+
+static void
+count_free(struct pod_tls *t)
+{
+	(void)t;
+	freed++;
+}
+
+/* Versions may share what secures their pods; the last lets it go. */
+static void
+test_pod_tls(void **state)
+{
+	struct pod_tls tls = {.holders = 1, .free = count_free};
+	struct spec *spec = spec_new();
+
+	(void)state;
+	freed = 0;
+	build_service(spec, "shop");
+	build_version(spec, "v1", 80, 9100, 1);
+	build_version(spec, "v2", 20, 9200, 1);
+	spec->services[0].versions[0].tls = pod_tls_hold(&tls);
+	spec->services[0].versions[1].tls = pod_tls_hold(&tls);
+	assert_null(pod_tls_hold(NULL));
+	pod_tls_drop(NULL);
+	pod_tls_drop(&tls);
+	assert_int_equal(freed, 0);
+	spec_free(spec);
+	assert_int_equal(freed, 1);
+}
+
 int
 main(void)
 {
@@ -61,6 +93,7 @@ main(void)
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_after_rules_moved),
+	    cmocka_unit_test(test_pod_tls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
