@@ -35,7 +35,7 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -MMD -MP -fPIE -pthread \
 ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
-LIBS = -Wl,--as-needed -levent -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
+LIBS = -Wl,--as-needed -levent -levent_openssl -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
 	-lnghttp2
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
@@ -45,7 +45,8 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	conf/% proxy/access_entry.o proxy/access_format.o proxy/ring.o \
 	proxy/h1_% proxy/fifo.o proxy/retry.o proxy/http.o proxy/wheel.o \
 	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
-	proxy/h2_fields.o proxy/websocket.o \
+	proxy/h2_fields.o proxy/websocket.o proxy/grpc.o proxy/redirect.o \
+	proxy/stats.o \
 	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)

@@ -26,6 +26,8 @@ enum reason {
 #define ERRORS(X)                                                            \
 	X(NONE,               0, false, REASON_NONE,         "ok")                                    \
 	X(LAST_HOP,         200, false, REASON_NONE,         "Max-Forwards ends here")                \
+	X(USE_HTTPS,        301, false, REASON_NONE,         "redirected to https")                   \
+	X(USE_HTTPS_ALIKE,  308, false, REASON_NONE,         "redirected to https, same method")      \
 	X(BAD_REQUEST,      400, false, REASON_NONE,         "malformed request")                     \
 	X(NO_ROUTE,         404, false, REASON_NONE,         "no service for this host and path")     \
 	X(HEADER_TIMEOUT,   408, false, REASON_NONE,         "request head took too long")            \
@@ -36,6 +38,7 @@ enum reason {
 	X(HEAD_TOO_LARGE,   431, false, REASON_NONE,         "request head exceeds the limit")        \
 	X(INTERNAL,         500, false, REASON_NONE,         "out of memory")                         \
 	X(NOT_IMPLEMENTED,  501, false, REASON_NONE,         "not implemented")                       \
+	X(NO_WEBSOCKET,     501, false, REASON_NONE,         "pod takes no WebSocket over HTTP/2")    \
 	X(CONNECT_FAILED,   502, true,  REASON_CONNECT,      "pod did not accept the connection")     \
 	X(POD_TLS,          502, true,  REASON_CONNECT,      "TLS with the pod failed")               \
 	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \

@@ -51,7 +51,7 @@ def wrk(program, work, seconds):
             raise Failed(f"{program.name} failed {told[kind]} of "
                          f"{told['requests']} requests of the work "
                          f"'{work.name}' ({kind} errors)")
-    if told["requests"] == 0:
+    if work.answers(told) == 0:
         raise Failed(f"{program.name} answered nothing of '{work.name}'")
     return told
 

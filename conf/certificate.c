@@ -112,7 +112,8 @@ check_pair(const struct certificate *c, char *why, size_t why_size)
 			return false;
 		}
 	}
-	snprintf(why, why_size, "the key of another certificate");
+	snprintf(why, why_size,
+	    "expected the key of this certificate, found another one's");
 	ERR_clear_error();
 	return false;
 }
@@ -275,7 +276,8 @@ check_single(struct certificate *c, OCSP_BASICRESP *basic, int64_t now_s,
 		snprintf(why, why_size,
 		    n != 1 ? "expected a response about one certificate, "
 			     "found %d"
-			   : "a response about another certificate",
+			   : "expected a response about this certificate, "
+			     "found one about another",
 		    n);
 		return false;
 	}

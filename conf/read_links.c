@@ -154,15 +154,18 @@ read_link(struct errors *e, const struct node *map, struct link *l)
 	};
 	const struct node *protocol = node_get(map, "protocol");
 	const struct node *tls = node_get(map, "tls");
+	const size_t before = e->n;
+	bool known;
 
 	if (protocol != NULL)
 		option_read_word(e, &row, protocol, &l->protocol);
+	known = e->n == before;
 	if (tls != NULL) {
 		pod_tls_drop(l->tls);
 		l->tls_node = tls;
 		l->tls = read_pod_tls(e, tls);
 	}
-	if (l->protocol != POD_H2C || l->tls_node == NULL)
+	if (!known || l->protocol != POD_H2C || l->tls_node == NULL)
 		return;
 	if (tls != NULL)
 		errors_add(e, tls->key->at,

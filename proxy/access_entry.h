@@ -42,6 +42,15 @@ enum {
 };
 #undef X
 
+/* What the client spoke. */
+enum access_protocol {
+	ACCESS_UNKNOWN,
+	ACCESS_HTTP_1_0,
+	ACCESS_HTTP_1_1,
+	ACCESS_HTTP_2_0,
+	ACCESS_PROTOCOL_COUNT
+};
+
 struct access_entry {
 	uint64_t time_us; /* wall clock, when the request began */
 	uint64_t request_bytes, response_bytes; /* of the bodies */
@@ -50,10 +59,10 @@ struct access_entry {
 	uint64_t connect_us;	/* of that attempt */
 	uint64_t first_byte_us; /* the request's start to a response's head */
 	uint64_t total_us;
-	int32_t rule;	/* index of the rule that matched, -1 none */
-	int16_t status; /* 0 when nothing was answered */
-	int8_t minor;	/* HTTP/1.minor, -1 unknown */
-	int8_t chosen;	/* enum choice_by, -1 when no version was chosen */
+	int32_t rule;	  /* index of the rule that matched, -1 none */
+	int16_t status;	  /* 0 when nothing was answered */
+	uint8_t protocol; /* enum access_protocol */
+	int8_t chosen;	  /* enum choice_by, -1 when no version was chosen */
 	uint32_t retries;
 	/* by enum access_text; an empty one is logged as null */
 	struct span text[ACCESS_TEXT_COUNT];

@@ -15,9 +15,17 @@ access_begin(
 	e->queue_us = e->connect_us = ACCESS_NONE;
 	e->first_byte_us = e->total_us = ACCESS_NONE;
 	e->rule = -1;
-	e->minor = -1;
+	e->protocol = ACCESS_UNKNOWN;
 	e->chosen = -1;
 	e->text[ACCESS_CLIENT] = session_ip(s, ip);
+}
+
+enum access_protocol
+access_protocol(const struct h1_head *h)
+{
+	if (h->http2)
+		return ACCESS_HTTP_2_0;
+	return h->minor == 0 ? ACCESS_HTTP_1_0 : ACCESS_HTTP_1_1;
 }
 
 void

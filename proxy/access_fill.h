@@ -6,6 +6,7 @@
 #include "base/span.h"
 #include "proxy/access_entry.h"
 
+struct h1_head;
 struct session;
 struct worker;
 
@@ -13,11 +14,14 @@ struct worker;
  * An entry of which only the client is known: every number not reached, every
  * other text empty. `ip` has INET6_ADDRSTRLEN bytes and lasts as long.
  */
-void access_begin(
-    struct access_entry *e, struct worker *w, const struct session *s, char *ip);
+void access_begin(struct access_entry *e, struct worker *w,
+    const struct session *s, char *ip);
 
 /* Method, target, host and the rest, from a whole HTTP/1 head. */
 void access_fill_head(
     struct access_entry *e, struct worker *w, struct span head);
+
+/* By which one a request's head came. */
+enum access_protocol access_protocol(const struct h1_head *h);
 
 #endif

@@ -18,6 +18,12 @@ static const char *const chosen_names[] = {
     [CHOICE_STABLE] = "stable",
 };
 
+static const char *const protocol_names[ACCESS_PROTOCOL_COUNT] = {
+    [ACCESS_HTTP_1_0] = "HTTP/1.0",
+    [ACCESS_HTTP_1_1] = "HTTP/1.1",
+    [ACCESS_HTTP_2_0] = "HTTP/2.0",
+};
+
 /* Where in "2026-01-31T12:34:56.789Z" the milliseconds stand. */
 #define MILLIS_AT 20
 
@@ -74,12 +80,14 @@ put_hex(char *p, unsigned char c)
 	return p;
 }
 
-/* "HTTP/1.1" */
-static char *
-put_protocol(char *p, int minor)
+/* Empty where it is not known. */
+static struct span
+protocol_name(const struct access_entry *e)
 {
-	p = put(p, SPAN("HTTP/1."));
-	return put_number(p, (uint64_t)minor);
+	CHECK(e->protocol < ACCESS_PROTOCOL_COUNT);
+	if (e->protocol == ACCESS_UNKNOWN)
+		return SPAN_NONE;
+	return span_of(protocol_names[e->protocol]);
 }
 
 static struct span
@@ -212,18 +220,6 @@ json_ms(char *p, struct span name, uint64_t us)
 	return us != ACCESS_NONE ? put_ms(p, us) : put(p, SPAN("null"));
 }
 
-static char *
-json_protocol(char *p, int minor)
-{
-	p = json_name(p, SPAN("protocol"));
-	if (minor < 0)
-		return put(p, SPAN("null"));
-	*p++ = '"';
-	p = put_protocol(p, minor);
-	*p++ = '"';
-	return p;
-}
-
 /* RFC 3339 in UTC, with milliseconds. */
 static char *
 json_time(struct access_format *f, char *p, uint64_t us)
@@ -249,7 +245,7 @@ json_line(struct access_format *f, const struct access_entry *e, char *buf)
 	p = json_text(p, SPAN("method"), text[ACCESS_METHOD]);
 	p = json_text(p, SPAN("target"), text[ACCESS_TARGET]);
 	p = json_text(p, SPAN("host"), text[ACCESS_HOST]);
-	p = json_protocol(p, e->minor);
+	p = json_text(p, SPAN("protocol"), protocol_name(e));
 	p = json_number(p, SPAN("status"), e->status > 0, (uint64_t)e->status);
 	p = json_number(p, SPAN("request_bytes"), true, e->request_bytes);
 	p = json_number(p, SPAN("response_bytes"), true, e->response_bytes);
@@ -378,9 +374,9 @@ combined_request(char *p, const struct access_entry *e)
 	p = put_quoted(p, e->text[ACCESS_METHOD]);
 	*p++ = ' ';
 	p = put_quoted(p, e->text[ACCESS_TARGET]);
-	if (e->minor >= 0) {
+	if (e->protocol != ACCESS_UNKNOWN) {
 		*p++ = ' ';
-		p = put_protocol(p, e->minor);
+		p = put(p, protocol_name(e));
 	}
 	*p++ = '"';
 	return p;

@@ -7,6 +7,7 @@
 #include "conf/settings.h"
 #include "proxy/client_h1_state.h"
 #include "proxy/conn.h"
+#include "proxy/greeting.h"
 #include "proxy/http.h"
 #include "proxy/worker_state.h"
 
@@ -53,6 +54,8 @@ ch1_send_head(struct client *base, const struct h1_head *h)
 	if (!interim) {
 		choose_framing(c, h);
 		a.date = loop_date(l);
+		if (conn_is_tls(c->session.conn))
+			a.hsts = c->session.greeting->hsts;
 		a.chunked = c->chunked_response;
 		a.close = !c->keep_alive;
 		a.keep_alive = c->http_1_0 && c->keep_alive;

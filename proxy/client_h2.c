@@ -77,30 +77,40 @@ stream_free(struct dead *d)
 }
 
 void
-h2_stream_close(struct h2_stream *s)
+h2_stream_abandon(struct h2_stream *s)
 {
-	struct client_h2 *c = s->h2;
 	struct txn *t = s->txn;
 
 	if (s->closed)
 		return;
 	s->closed = true;
+	s->due_us = 0;
 	s->txn = NULL;
 	if (t != NULL)
 		txn_client_gone(t);
 	fifo_free(&s->in);
 	h2_section_end(&s->trailers);
 	h2_body_free(&s->out);
+}
+
+void
+h2_stream_close(struct h2_stream *s)
+{
+	struct client_h2 *c = s->h2;
+
+	h2_stream_abandon(s);
 	TAILQ_REMOVE(&c->streams, s, link);
 	c->nstreams--;
 	loop_bury(session_loop(&c->session), &s->dead, stream_free);
 }
 
+/* No frame leaves any more, and no stream is left. */
 static void
-close_streams(struct client_h2 *c)
+end_link(struct client_h2 *c)
 {
 	struct h2_stream *s;
 
+	h2_link_end(&c->link);
 	while ((s = TAILQ_FIRST(&c->streams)) != NULL)
 		h2_stream_close(s);
 }
@@ -111,8 +121,7 @@ client_h2_close(struct client_h2 *c)
 	if (c->state == CH2_CLOSED)
 		return;
 	c->state = CH2_CLOSED;
-	close_streams(c);
-	h2_link_end(&c->link);
+	end_link(c);
 	session_close(&c->session, client_h2_free);
 }
 
@@ -123,10 +132,13 @@ client_h2_close(struct client_h2 *c)
 static void
 client_h2_leave(struct client_h2 *c, uint32_t code)
 {
+	struct h2_stream *s, *next;
+
 	if (c->state != CH2_OPEN)
 		return;
 	c->state = CH2_LEAVING;
-	close_streams(c);
+	TAILQ_FOREACH_SAFE (s, &c->streams, link, next)
+		h2_stream_abandon(s);
 	nghttp2_session_terminate_session(c->link.session, code);
 	h2_link_order(&c->link);
 }
@@ -135,8 +147,7 @@ static void
 linger(struct client_h2 *c)
 {
 	c->state = CH2_LINGER;
-	close_streams(c);
-	h2_link_end(&c->link);
+	end_link(c);
 	conn_shutdown(c->session.conn);
 	session_timeout(&c->session, LINGER_US);
 	conn_resume(c->session.conn);
@@ -277,14 +288,15 @@ stream_timeout(struct h2_stream *s)
 	struct txn *t = s->txn;
 
 	s->due_us = 0;
-	if (h2_body_waits(&s->out)) {
+	if (s->tunnel || h2_body_waits(&s->out)) {
 		if (s->out.sent != s->sent) {
 			h2_stream_hurry(s);
 			return;
 		}
-		client_h2_flood(s->h2, H2_FLOOD_STALLS);
+		if (!s->tunnel)
+			client_h2_flood(s->h2, H2_FLOOD_STALLS);
 		h2_stream_reset(s, NGHTTP2_CANCEL);
-		h2_stream_close(s);
+		h2_stream_abandon(s);
 	} else if (t != NULL && !s->end_told) {
 		txn_request_failed(t, ERR_BODY_TIMEOUT);
 	}

@@ -245,7 +245,7 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
 
 	(void)code;
-	if (s == NULL || s->closed)
+	if (s == NULL)
 		return 0;
 	h2_stream_close(s);
 	if (c->nstreams == 0 && c->state == CH2_OPEN)

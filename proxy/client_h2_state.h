@@ -85,7 +85,9 @@ void h2_stream_hurry(struct h2_stream *s);
 void h2_stream_deliver(struct h2_stream *s);
 /* RST_STREAM with this code; the stream closes when that has left. */
 void h2_stream_reset(struct h2_stream *s, uint32_t code);
-/* It is over; whoever still works for it is told. */
+/* Nobody works for it any more; whoever did is told. */
+void h2_stream_abandon(struct h2_stream *s);
+/* The same, and its memory goes: nghttp2 has forgotten it. */
 void h2_stream_close(struct h2_stream *s);
 
 #endif

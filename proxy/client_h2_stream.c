@@ -20,10 +20,10 @@ void
 h2_stream_hurry(struct h2_stream *s)
 {
 	struct client_h2 *c = s->h2;
-	uint64_t body_us =
-	    (uint64_t)session_settings(&c->session)->timeouts.body * 1000u;
+	const struct timeouts *t = &session_settings(&c->session)->timeouts;
+	uint64_t ms = s->tunnel ? t->tunnel : t->body;
 
-	s->due_us = loop_now(session_loop(&c->session)) + body_us;
+	s->due_us = loop_now(session_loop(&c->session)) + ms * 1000u;
 	s->sent = s->out.sent;
 	client_h2_due(c, s->due_us);
 }
@@ -65,6 +65,7 @@ begin_tunnel(struct h2_stream *s)
 {
 	s->tunnel = true;
 	s->held = false;
+	h2_stream_hurry(s);
 	s->h2->resumed = true;
 	h2_link_order(&s->h2->link);
 }
@@ -111,6 +112,8 @@ h2_send_data(struct client *base, struct span piece)
 
 	if (s->closed || piece.n == 0)
 		return;
+	if (s->tunnel)
+		h2_stream_hurry(s);
 	if (h2_body_add(&s->out, piece))
 		return;
 	h2_stream_hurry(s);
@@ -147,7 +150,7 @@ h2_pause(struct client *base)
 	struct h2_stream *s = stream_of(base);
 
 	s->held = true;
-	if (!h2_body_waits(&s->out))
+	if (!h2_body_waits(&s->out) && !s->tunnel)
 		s->due_us = 0;
 }
 

@@ -299,6 +299,8 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame,
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (k->blocked)
 		return NGHTTP2_ERR_WOULDBLOCK;
+	if (body_size(b) < n) /* it was freed: the stream is to be reset */
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	collect(k, (struct span){(const char *)header, FRAME_HEADER});
 	body_send(b, n);
 	if (b->blocked && !b->is_drained && fifo_empty(&b->waiting)) {

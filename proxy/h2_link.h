@@ -88,7 +88,10 @@ struct h2_body {
 };
 
 void h2_body_init(struct h2_body *b, struct h2_link *k, int32_t stream);
-/* Forgets what has not left. */
+/*
+ * Forgets what has not left. Its memory must outlive the stream: until
+ * nghttp2 has told that it is closed, or the link is over.
+ */
 void h2_body_free(struct h2_body *b);
 /* For nghttp2_submit_response() and its like. */
 nghttp2_data_provider h2_body_provider(struct h2_body *b);

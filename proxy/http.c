@@ -534,6 +534,8 @@ http_phrase(int status)
 		const char *phrase;
 	} phrases[] = {
 	    {200, "OK"},
+	    {301, "Moved Permanently"},
+	    {308, "Permanent Redirect"},
 	    {400, "Bad Request"},
 	    {404, "Not Found"},
 	    {408, "Request Timeout"},

@@ -17,16 +17,17 @@ is_last(int status)
 }
 
 void
-reply_send(struct client *c, enum err e, bool head_method)
+reply_redirect(
+    struct client *c, enum err e, bool head_method, struct span location)
 {
 	struct span body = span_of(err_line(e)); /* static: stays in place */
 	char length[24];
-	struct field fields[3];
+	struct field fields[4];
 	struct h1_head h;
 
 	CHECK(err_status(e) != 0);
 	snprintf(length, sizeof length, "%zu", body.n);
-	h1_head_init(&h, fields, 3);
+	h1_head_init(&h, fields, 4);
 	h.status = err_status(e);
 	h.reason = span_of(http_phrase(h.status));
 	h.minor = 1;
@@ -41,8 +42,17 @@ reply_send(struct client *c, enum err e, bool head_method)
 	if (h.status == 503)
 		fields[h.nfields++] =
 		    (struct field){SPAN("Retry-After"), SPAN("1"), FIELD_OTHER};
+	if (location.n > 0)
+		fields[h.nfields++] =
+		    (struct field){SPAN("Location"), location, FIELD_OTHER};
 	c->ops->send_head(c, &h);
 	if (!head_method)
 		c->ops->send_data(c, body);
 	c->ops->send_end(c, NULL);
+}
+
+void
+reply_send(struct client *c, enum err e, bool head_method)
+{
+	reply_redirect(c, e, head_method, SPAN_NONE);
 }

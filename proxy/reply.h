@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/errs.h"
+#include "base/span.h"
 
 struct client;
 
@@ -13,5 +14,8 @@ struct client;
  * Retry-After. To a HEAD request the body is left out.
  */
 void reply_send(struct client *c, enum err e, bool head_method);
+/* The same with a Location, which may be reused after the call. */
+void reply_redirect(
+    struct client *c, enum err e, bool head_method, struct span location);
 
 #endif

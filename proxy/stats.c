@@ -1,15 +1,24 @@
 /* Booking outcomes on the one who caused them. */
 #include "proxy/stats.h"
 
+#include "proxy/grpc.h"
 #include "router/plan.h"
 #include "router/tally.h"
 
+static bool
+is_error(const struct service *s, int status, int grpc_status)
+{
+	return (status >= s->error_min && status <= s->error_max) ||
+	       (grpc_status != GRPC_NONE &&
+		   (s->error_grpc >> grpc_status & 1) != 0);
+}
+
 void
 stats_answer(const struct service *s, const struct version *v, unsigned worker,
-    int status, uint64_t duration_us)
+    int status, int grpc_status, uint64_t duration_us)
 {
 	tally_answer(v->tally, worker, status, duration_us);
-	if (status >= s->error_min && status <= s->error_max)
+	if (is_error(s, status, grpc_status))
 		tally_error(v->tally, worker, REASON_STATUS);
 }
 

@@ -10,11 +10,12 @@ struct service;
 struct version;
 
 /*
- * A complete answer of the version's pod; its status may count as an error
- * of the version. Durations in microseconds since the request's head.
+ * An answer of the version's pod; its status, or its grpc-status (GRPC_NONE:
+ * it has none), may count as an error of the version, once. Durations in
+ * microseconds since the request's head.
  */
 void stats_answer(const struct service *s, const struct version *v,
-    unsigned worker, int status, uint64_t duration_us);
+    unsigned worker, int status, int grpc_status, uint64_t duration_us);
 
 /* An attempt that failed without a complete answer, retried or not. */
 void stats_failure(const struct version *v, unsigned worker, enum err e);

@@ -12,10 +12,13 @@
 #include "proxy/access_log.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/greeting.h"
+#include "proxy/grpc.h"
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/pick.h"
 #include "proxy/plan_use.h"
+#include "proxy/redirect.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/retry.h"
@@ -81,15 +84,18 @@ struct txn {
 
 	struct upstream_request request; /* its head is in the arena */
 	enum err reason;		 /* why it failed, for the access log */
-	int status;    /* of the response under way, or our own */
-	int8_t minor;  /* HTTP/1.minor of the client's request */
-	int8_t chosen; /* enum choice_by, -1 before CHOOSE */
+	int status;	    /* of the response under way, or our own */
+	int8_t chosen;	    /* enum choice_by, -1 before CHOOSE */
+	int8_t grpc_status; /* of the response, where the service counts it */
+	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
+	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */
 	bool pod_ended : 1;    /* its direction of a tunnel */
 	bool pod_counted : 1;  /* in the pod's requests in flight */
 	bool fresh : 1;	       /* no more idle connections for this one */
+	bool grpc : 1;	       /* its trailers may have a grpc-status */
 
 	/* moments by loop_now(); 0 = not reached */
 	uint64_t started_us, tried_us, ready_us, head_us;
@@ -126,7 +132,7 @@ txn_new(struct worker *w, struct client *c)
 	t->relay.client = c;
 	t->plan = plan_use_hold(w);
 	t->started_us = loop_now(&w->loop);
-	t->minor = -1;
+	t->grpc_status = GRPC_NONE;
 	t->chosen = -1;
 	t->rule = -1;
 	arena_init(&t->arena, t->first, sizeof t->first,
@@ -170,6 +176,14 @@ txn_duration(const struct txn *t)
 	return loop_now(&t->worker->loop) - t->started_us;
 }
 
+/* The version's own answer, as far as it has come. */
+static void
+txn_count_answer(const struct txn *t)
+{
+	stats_answer(t->service, t->version, t->worker->index, t->status,
+	    t->grpc_status, txn_duration(t));
+}
+
 /* The current attempt is over, however it went. */
 static void
 leave_pod(struct txn *t)
@@ -196,7 +210,7 @@ txn_log(const struct txn *t)
 	access_begin(&e, w, t->relay.client->session, ip);
 	access_fill_head(&e, w, t->request.head);
 	e.time_us -= txn_duration(t);
-	e.minor = t->minor;
+	e.protocol = t->protocol;
 	e.status = (int16_t)t->status;
 	e.chosen = t->chosen;
 	e.rule = t->rule;
@@ -254,7 +268,7 @@ txn_reply(struct txn *t, enum err e)
 	t->status = err_status(e);
 	if (t->service != NULL)
 		stats_reply(t->service, t->worker->index, e, txn_duration(t));
-	reply_send(c, e, t->request.head_method);
+	reply_redirect(c, e, t->request.head_method, t->location);
 	txn_end(t);
 }
 
@@ -401,18 +415,40 @@ txn_limit(const struct txn *t, const struct h1_head *h)
 	return ERR_NONE;
 }
 
+/* To the same place over TLS; GET may become of other methods by a 301. */
+static enum err
+txn_redirect(struct txn *t, const struct request *r)
+{
+	uint16_t port = t->relay.client->session->greeting->redirect_port;
+	char *buf;
+
+	if (r->host.n == 0)
+		return ERR_BAD_REQUEST;
+	buf = arena_alloc(&t->arena, redirect_size(r));
+	if (buf == NULL)
+		return ERR_HEAD_TOO_LARGE;
+	t->location = (struct span){buf, redirect_write(buf, r, port)};
+	return t->request.head_method || span_eq(r->method, SPAN("GET"))
+		   ? ERR_USE_HTTPS
+		   : ERR_USE_HTTPS_ALIKE;
+}
+
 static enum err
 txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
+	const struct session *from = t->relay.client->session;
 	enum err e = http_read_request(h, r);
 
 	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
-		r->authority =
-		    span_of(t->relay.client->session->listener->address.text);
+		r->authority = span_of(from->listener->address.text);
 	if (e == ERR_NONE)
 		e = txn_compose(t, h, r);
 	if (e != ERR_NONE)
 		return e;
+	if (from->greeting->redirect_port != 0) {
+		e = txn_limit(t, h);
+		return e != ERR_NONE ? e : txn_redirect(t, r);
+	}
 	t->service = plan_match(t->plan->plan, r);
 	e = txn_limit(t, h);
 	if (e == ERR_NONE && t->service == NULL)
@@ -442,7 +478,7 @@ txn_run(struct txn *t, const struct h1_head *h)
 	enum err e;
 
 	CHECK_OBJ(t, TXN_MAGIC);
-	t->minor = (int8_t)h->minor;
+	t->protocol = (uint8_t)access_protocol(h);
 	t->request = (struct upstream_request){
 	    .body = h->body,
 	    .head_method = span_eq(h->method, SPAN("HEAD")),
@@ -551,8 +587,7 @@ txn_client_gone(struct txn *t)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (t->state == TXN_RECEIVE && t->status != 0)
-		stats_answer(t->service, t->version, t->worker->index,
-		    t->status, txn_duration(t));
+		txn_count_answer(t);
 	if (t->version != NULL && t->state != TXN_TUNNEL) {
 		stats_failure(t->version, t->worker->index, ERR_CLIENT_ABORT);
 		t->reason = ERR_CLIENT_ABORT;
@@ -570,6 +605,15 @@ on_ready(struct txn *t)
 }
 
 static void
+note_grpc_status(struct txn *t, const struct h1_head *h)
+{
+	int status = grpc_status(h);
+
+	if (status != GRPC_NONE)
+		t->grpc_status = (int8_t)status;
+}
+
+static void
 on_head(struct txn *t, const struct h1_head *h)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
@@ -577,11 +621,14 @@ on_head(struct txn *t, const struct h1_head *h)
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;
 		t->head_us = loop_now(&t->worker->loop);
+		if (t->service->error_grpc != 0 && grpc_response(h)) {
+			t->grpc = true;
+			note_grpc_status(t, h); /* it may be all there is */
+		}
 	}
 	if (h->status == 101) { /* counted now: a tunnel may last for days */
 		t->request_done = false;
-		stats_answer(t->service, t->version, t->worker->index, 101,
-		    txn_duration(t));
+		txn_count_answer(t);
 	}
 	t->relay.client->ops->send_head(t->relay.client, h);
 }
@@ -630,8 +677,9 @@ on_end(struct txn *t, const struct h1_head *trailers)
 		tunnel_end(t);
 		return;
 	}
-	stats_answer(t->service, t->version, t->worker->index, t->status,
-	    txn_duration(t));
+	if (t->grpc && trailers != NULL)
+		note_grpc_status(t, trailers);
+	txn_count_answer(t);
 	leave_pod(t);
 	upstream_release(u);
 	txn_end(t);

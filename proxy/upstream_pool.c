@@ -6,7 +6,9 @@
 #include "base/check.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_h1.h"
+#include "proxy/upstream_h2.h"
 #include "proxy/worker_state.h"
+#include "router/plan.h"
 #include "router/pod.h"
 
 /* Idle connections to one pod that a worker keeps. */
@@ -22,16 +24,6 @@ evict_idle(struct worker *w)
 		return false;
 	u->ops->close(u);
 	return true;
-}
-
-static struct upstream *
-connect_to(struct worker *w, const struct version *v, struct pod *pod)
-{
-	struct upstream *u = upstream_h1_connect(w, v, pod);
-
-	if (u == NULL && (errno == EMFILE || errno == ENFILE) && evict_idle(w))
-		u = upstream_h1_connect(w, v, pod);
-	return u;
 }
 
 /* The newest idle connection that speaks as the version wants; or NULL. */
@@ -51,15 +43,26 @@ take_idle(struct worker *w, const struct version *v, struct pod *pod)
 	return NULL;
 }
 
+static struct upstream *
+get(struct worker *w, const struct version *v, struct pod *pod, bool fresh)
+{
+	struct upstream *u;
+
+	if (v->protocol != POD_HTTP1)
+		return upstream_h2_acquire(w, v, pod, fresh);
+	u = fresh ? NULL : take_idle(w, v, pod);
+	return u != NULL ? u : upstream_h1_connect(w, v, pod);
+}
+
 struct upstream *
 upstream_acquire(struct worker *w, const struct version *v, struct pod *pod,
     struct txn *t, const struct upstream_events *events, bool fresh)
 {
-	struct upstream *u = fresh ? NULL : take_idle(w, v, pod);
+	struct upstream *u = get(w, v, pod, fresh);
 
 	CHECK_OBJ(pod, POD_MAGIC);
-	if (u == NULL)
-		u = connect_to(w, v, pod);
+	if (u == NULL && (errno == EMFILE || errno == ENFILE) && evict_idle(w))
+		u = get(w, v, pod, fresh);
 	if (u == NULL)
 		return NULL;
 	CHECK_OBJ(u, UPSTREAM_MAGIC);
@@ -87,6 +90,7 @@ upstream_pool_prune(struct worker *w)
 	TAILQ_FOREACH_SAFE (u, &w->idle, link, next)
 		if (atomic_load_explicit(&u->pod->gone, memory_order_relaxed))
 			u->ops->close(u);
+	upstream_h2_prune(w, true);
 }
 
 void
@@ -96,4 +100,5 @@ upstream_pool_close(struct worker *w)
 
 	TAILQ_FOREACH_SAFE (u, &w->idle, link, next)
 		u->ops->close(u);
+	upstream_h2_prune(w, false);
 }

@@ -297,7 +297,8 @@ take_plan(struct worker_thread *wt, const struct message *m)
 	w->settings = m->settings;
 	use_ring(wt);
 	if (nfields > w->nfields) {
-		w->fields = reallocarray(w->fields, nfields, sizeof *w->fields);
+		w->fields = reallocarray(w->fields,
+		    nfields + WORKER_FIELDS_ADDED, sizeof *w->fields);
 		CHECK(w->fields != NULL);
 	}
 	w->nfields = nfields;
@@ -422,9 +423,10 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	w->nfields = settings->limits.header_count;
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->idle);
+	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
 	STAILQ_INIT(&w->loop.dead);
-	w->fields = calloc(w->nfields, sizeof *w->fields);
+	w->fields = calloc(w->nfields + WORKER_FIELDS_ADDED, sizeof *w->fields);
 	wt->base = new_base();
 	if (w->fields == NULL || wt->base == NULL ||
 	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||

@@ -16,6 +16,8 @@
 
 #define WORKER_MAGIC 0x30420001u
 
+#define WORKER_FIELDS_ADDED 16u
+
 struct access_ring;
 struct client_table;
 struct field;
@@ -23,6 +25,7 @@ struct mailbox;
 struct plan_use;
 struct session;
 struct settings;
+struct trunk;
 struct txn;
 struct upstream;
 
@@ -45,9 +48,11 @@ struct worker {
 	unsigned nsessions;
 	struct upstream_list idle; /* all idle ones, longest idle first */
 
+	TAILQ_HEAD(, trunk) trunks;	/* HTTP/2 connections to pods */
 	struct tls_clients tls_clients; /* towards pods */
 
-	/* parsed heads: filled and used up within one callback */
+	/* parsed heads: filled and used up within one callback; a head that
+	 * we wrote ourselves may have WORKER_FIELDS_ADDED more */
 	struct field *fields;
 	unsigned nfields;
 

@@ -17,6 +17,7 @@
 #define POD_MAGIC 0x90d00001u
 
 /* owned by the proxy folder: connections that wait for the next request */
+struct trunk;
 struct upstream;
 
 /* written by one worker */
@@ -29,6 +30,7 @@ struct pod_slot {
 	 * that is freed when the pod is */
 	void *tls_session;
 	void (*tls_session_free)(void *);
+	struct trunk *trunks; /* worker's own: HTTP/2 connections to it */
 };
 
 struct pod {

@@ -17,7 +17,7 @@ THIRD_PARTY = {
     r"openssl/.*": ["conf/certificate.c", "conf/pem.c", "conf/ciphers.c",
                     "proxy/tls.c", "proxy/tls_", "proxy/websocket.c",
                     "control/check_tls.c", "tests/"],
-    r"nghttp2/.*": ["proxy/client_h2", "proxy/upstream_h2", "proxy/h2_link.c",
+    r"nghttp2/.*": ["proxy/client_h2", "proxy/upstream_h2", "proxy/h2_link",
                     "control/check_h2.c", "tests/"],
     r"jansson\.h": ["admin/", "cli/"],
     r"sqlite3\.h": ["control/store.c"],

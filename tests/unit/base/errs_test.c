@@ -19,6 +19,7 @@ test_rows(void **state)
 
 		/* 200: TRACE and OPTIONS that end here (RFC 9110 7.6.2) */
 		assert_true(status == 0 || e == ERR_LAST_HOP ||
+			    e == ERR_USE_HTTPS || e == ERR_USE_HTTPS_ALIKE ||
 			    (status >= 400 && status <= 599));
 		assert_in_range(err_reason((enum err)e), 0, REASON_COUNT - 1);
 		assert_non_null(words);
@@ -49,6 +50,8 @@ test_some(void **state)
 		enum reason reason;
 	} rows[] = {
 	    {ERR_NONE, 0, false, REASON_NONE},
+	    {ERR_USE_HTTPS, 301, false, REASON_NONE},
+	    {ERR_USE_HTTPS_ALIKE, 308, false, REASON_NONE},
 	    {ERR_BAD_REQUEST, 400, false, REASON_NONE},
 	    {ERR_NO_ROUTE, 404, false, REASON_NONE},
 	    {ERR_URI_TOO_LONG, 414, false, REASON_NONE},

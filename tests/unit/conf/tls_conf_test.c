@@ -246,7 +246,7 @@ static const struct row listeners[] = {
     {TLS("[{certificate: old.crt, key: shop.key}, "
 	 "{certificate: shop.crt, key: rsa.key}]"),
 	"2:47: expired on 1970-01-02 00:00:00 UTC\n"
-	"2:101: the key of another certificate\n"},
+	"2:101: expected the key of this certificate, found another one's\n"},
     {TLS("{certificate: shop.crt, key: shop.key, ocsp: shop.crt}"),
 	"2:77: expected an OCSP response in DER, found "
 	"\"-----BEGIN CERTIFICATE-----\"\n"},
@@ -313,6 +313,10 @@ static const struct row listeners[] = {
 static const struct row links[] = {
     {LINKS("protocol: h3", "", ""),
 	"3:11: expected one of h1, h2, h2c, found \"h3\"\n"},
+    {LINKS("protocol: h2c, tls: {}", ", protocol: http2", ""),
+	"2:52: expected one of h1, h2, h2c, found \"http2\"\n"
+	"3:16: \"tls\" with protocol h2c: expected h1 or h2, h2c is HTTP/2 in "
+	"clear text\n"},
     {LINKS("protocol: h2c, tls: {}", "", ""),
 	"3:16: \"tls\" with protocol h2c: expected h1 or h2, h2c is HTTP/2 in "
 	"clear text\n"},
@@ -334,7 +338,7 @@ static const struct row links[] = {
     {LINKS("tls: {certificate: shop.crt}", "", ""),
 	"3:6: missing key \"key\"\n"},
     {LINKS("tls: {certificate: shop.crt, key: rsa.key}", "", ""),
-	"3:35: the key of another certificate\n"},
+	"3:35: expected the key of this certificate, found another one's\n"},
     {LINKS("errors: {grpc: 2}", "", ""),
 	"3:16: expected a list of grpc-status codes from 1 to 16, or ranges "
 	"such as 13-15, found a string\n"},

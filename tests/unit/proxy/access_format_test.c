@@ -30,7 +30,7 @@ static const struct access_entry full = {
     .total_us = 60000000,
     .rule = 2,
     .status = 200,
-    .minor = 1,
+    .protocol = ACCESS_HTTP_1_1,
     .chosen = CHOICE_RULE,
     .retries = 1,
     .text =
@@ -55,7 +55,7 @@ static const struct access_entry bare = {
     .first_byte_us = ACCESS_NONE,
     .total_us = 0,
     .rule = -1,
-    .minor = -1,
+    .protocol = ACCESS_UNKNOWN,
     .chosen = -1,
 };
 

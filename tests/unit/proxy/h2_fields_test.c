@@ -406,7 +406,7 @@ static const struct {
     {":status=103\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=103\ncontent-length=1\n", false, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=101\n", false, false, ERR_BAD_RESPONSE, 0, 0},
-    {":status=099\n", true, false, ERR_BAD_RESPONSE, 0, 0},
+    {":status=099\n", false, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=600\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=20\n", true, false, ERR_BAD_RESPONSE, 0, 0},
     {":status=2000\n", true, false, ERR_BAD_RESPONSE, 0, 0},

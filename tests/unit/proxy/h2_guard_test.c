@@ -137,6 +137,8 @@ static const struct row rows[] = {
     {"H1. H3. H5. H7. H9 D1", CLOSED, NONE},
     {"H1. H3. H5. H7. <1 H9 R9 H11 R11", FINE, NONE},
     {"H1. H3. H5. H7. H9 R9 H11 R11 H13 R13", FINE, NONE},
+    {"H1 H3 H5 H7 R7 R5 R3", CALM, H2_FLOOD_RESETS},
+    {"H1 <1 D1. H3. H5. H7. H9. R9 R7 R5", CALM, H2_FLOOD_RESETS},
 
     /* field sections in pieces (RFC 9113 6.10) */
     {"H1- C1- C1- C1 D1", FINE, NONE},

@@ -1,0 +1,26 @@
+/* HTTP/2 to a pod: few connections, many requests at a time on each. */
+#ifndef PROXY_UPSTREAM_H2_H
+#define PROXY_UPSTREAM_H2_H
+
+#include <stdbool.h>
+
+struct pod;
+struct upstream;
+struct version;
+struct worker;
+
+/*
+ * A stream on a connection that has room for one, or on a new one: always
+ * with `fresh`. The txn that it is then given is told when it is ready, unless
+ * it is already. NULL with errno set.
+ */
+struct upstream *upstream_h2_acquire(
+    struct worker *w, const struct version *v, struct pod *pod, bool fresh);
+
+/*
+ * Connections that are idle, and all if `gone` only to pods that the plan no
+ * longer has; those in use take no new request and end with their last one.
+ */
+void upstream_h2_prune(struct worker *w, bool gone_only);
+
+#endif
