@@ -11,6 +11,7 @@
 #include "base/hist.h"
 #include "control/control.h"
 #include "control/window.h"
+#include "proxy/h2_guard.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/tally.h"
@@ -218,6 +219,15 @@ write_log_dropped(struct scrape *m, const char *name)
 }
 
 static void
+write_h2_floods(struct scrape *m, const char *name)
+{
+	for (int f = 0; f < H2_FLOOD_COUNT; f++)
+		evbuffer_add_printf(m->out, "%s{kind=\"%s\"} %" PRIu64 "\n",
+		    name, h2_flood_name((enum h2_flood)f),
+		    control_h2_floods(m->control, (enum h2_flood)f));
+}
+
+static void
 write_build(struct scrape *m, const char *name)
 {
 	evbuffer_add_printf(
@@ -251,6 +261,8 @@ static const struct family {
 	write_pods_inflight},
     {"shunt_connections", "gauge", "Open client connections.",
 	write_connections},
+    {"shunt_http2_floods_total", "counter",
+	"HTTP/2 clients sent away for too much of something.", write_h2_floods},
     {"shunt_access_log_dropped_total", "counter",
 	"Requests that the access log lacks.", write_log_dropped},
     {"shunt_build_info", "gauge", "Always 1; the version of shunt.",

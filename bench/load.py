@@ -2,8 +2,8 @@
 
     requests, duration (us), p50 and p99 (us)
 
-and raises Failed when a request went wrong. None takes up a TLS session but
-wrk, which opens its connections once.
+and raises Failed when a request went wrong, not when there was none. wrk
+would take up its TLS sessions again, but it opens its connections once.
 """
 
 import json
@@ -51,8 +51,6 @@ def wrk(program, work, seconds):
             raise Failed(f"{program.name} failed {told[kind]} of "
                          f"{told['requests']} requests of the work "
                          f"'{work.name}' ({kind} errors)")
-    if work.answers(told) == 0:
-        raise Failed(f"{program.name} answered nothing of '{work.name}'")
     return told
 
 
@@ -70,7 +68,7 @@ def h2load(program, work, seconds):
     counted = {kind: int(number) for number, kind in re.findall(
         r"\b(\d+) (succeeded|failed|errored|timeout|2xx)\b", output)}
     answered = counted.get("succeeded")
-    if status != 0 or not answered or counted["2xx"] != answered or \
+    if status != 0 or answered is None or counted["2xx"] != answered or \
             counted["failed"] or counted["errored"] or counted["timeout"]:
         raise Failed(f"h2load against {program.name} failed:\n{output}")
     with open(log) as f:
@@ -93,5 +91,7 @@ def handshakes(program, work, seconds):
 
 
 def percentiles(ordered):
+    if not ordered:
+        return {"p50": 0, "p99": 0}
     return {"p50": ordered[len(ordered) // 2],
             "p99": ordered[len(ordered) * 99 // 100]}

@@ -103,12 +103,16 @@ def check_close(probe):
 
 def check_tls(program):
     """The version, the cipher, the key exchange, a ticket; as openssl says."""
-    done = subprocess.run(
-        [find("openssl"), "s_client", "-connect",
-         f"127.0.0.1:{program.tls_port}", "-ign_eof"],
-        input=clients.h1_request("/", {"Connection": "close"}),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10,
-        check=False)
+    try:
+        done = subprocess.run(
+            [find("openssl"), "s_client", "-connect",
+             f"127.0.0.1:{program.tls_port}", "-ign_eof"],
+            input=clients.h1_request("/", {"Connection": "close"}),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
+            check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{program.name} did not close after a request with "
+                     "Connection: close, over TLS") from None
     told = done.stdout.decode(errors="replace")
     for wanted in (f"New, TLSv1.3, Cipher is {CIPHERSUITE}",
                    f"Server Temp Key: {GROUP}",

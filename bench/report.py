@@ -91,7 +91,10 @@ def noise(figures):
     """What else ran on the programs' CPU: the median and the worst round."""
     others = [r["others"] for rounds in figures.values() for r in rounds]
     middle, worst = statistics.median(others), max(others)
+    stolen = max(r["stolen"] for rounds in figures.values() for r in rounds)
     text = f"Others on the programs' CPU: {middle:.0%}, at worst {worst:.0%}."
+    if stolen > NOISE:
+        text += f" The host took up to {stolen:.0%} of it."
     if middle > NOISE:
         text += " The machine was not quiet."
     return text

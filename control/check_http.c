@@ -1,10 +1,13 @@
 /*
- * One HTTP health check over a socket of its own. The answer is read to its
- * end, so that the pod is not cut off while it writes.
+ * One health check over a connection of its own: connecting, the time it may
+ * take, the verdict. The answer is read to its end, so that the pod is not cut
+ * off while it writes.
  */
 #include "control/check_http.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <netinet/in.h>
@@ -16,46 +19,35 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "proxy/h1_parse.h"
+#include "control/check_codec.h"
+#include "control/check_tls.h"
+#include "router/pod_tls.h"
 
-#define CHECK_MAGIC	 0xc4ec0001u
-#define CHECK_HEAD_MAX	 8192u
-#define CHECK_FIELDS_MAX 128u
-/* A longer body is not waited for: its head has said what is needed. */
-#define CHECK_BODY_MAX (256u * 1024u)
+#define CHECK_MAGIC 0xc4ec0001u
 
 enum check_step {
 	CHECK_CONNECT,
-	CHECK_SEND,
-	CHECK_HEAD,
-	CHECK_BODY,
+	CHECK_HANDSHAKE,
+	CHECK_ANSWER,
 	CHECK_OVER,
 };
 
 struct check_http {
 	unsigned magic;
 	enum check_step step;
-	int fd;
+	int fd; /* while it connects */
 	struct event io, timer;
 	check_done *done;
 	void *arg;
-	unsigned timeout_ms;
-	int status_min, status_max;
+	struct check_wish wish; /* address, path: copies; tls: held */
+	struct address address;
+	char *path;
+	struct bufferevent *wire;  /* once it is connected */
+	struct check_codec *codec; /* from CHECK_ANSWER on */
+	bool heard;		   /* the pod has sent something */
 
 	enum check_result result; /* from CHECK_OVER on */
 	char reason[96];
-
-	char *request;
-	size_t length, sent;
-
-	int status;
-	enum h1_body body;
-	uint64_t left; /* with H1_BODY_LENGTH */
-	struct h1_chunks chunks;
-	uint64_t body_bytes;
-
-	size_t scanned, n;
-	char in[CHECK_HEAD_MAX];
 };
 
 static void
@@ -65,7 +57,15 @@ check_free(struct check_http *c)
 	event_del(&c->timer);
 	if (c->fd >= 0)
 		close(c->fd);
-	free(c->request);
+	if (c->wire != NULL) {
+		if (c->wish.tls != NULL)
+			check_tls_end(c->wire);
+		bufferevent_free(c->wire);
+	}
+	if (c->codec != NULL)
+		c->codec->ops->free(c->codec);
+	pod_tls_drop(c->wish.tls);
+	free(c->path);
 	c->magic = 0;
 	free(c);
 }
@@ -91,6 +91,10 @@ check_end(struct check_http *c, enum check_result result, const char *fmt, ...)
 	c->result = result;
 	c->step = CHECK_OVER;
 	event_del(&c->io);
+	if (c->wire != NULL) {
+		bufferevent_setcb(c->wire, NULL, NULL, NULL, NULL);
+		bufferevent_disable(c->wire, EV_READ | EV_WRITE);
+	}
 	event_active(&c->timer, EV_TIMEOUT, 0);
 }
 
@@ -106,7 +110,8 @@ check_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	CHECK_OBJ(c, CHECK_MAGIC);
-	snprintf(reason, sizeof(reason), "timeout after %u ms", c->timeout_ms);
+	snprintf(
+	    reason, sizeof(reason), "timeout after %u ms", c->wish.timeout_ms);
 	if (c->step == CHECK_OVER) {
 		result = c->result;
 		memcpy(reason, c->reason, sizeof(reason));
@@ -125,207 +130,163 @@ is_ours(int error)
 	       error == ENOMEM || error == EMFILE || error == ENFILE;
 }
 
-static void check_on_io(evutil_socket_t fd, short what, void *arg);
+/* The answer is there. */
+static void
+check_judge(struct check_http *c)
+{
+	int status = c->codec->status;
+
+	if (status < c->wish.status_min || status > c->wish.status_max)
+		check_end(c, CHECK_BAD, "status %d", status);
+	else
+		check_end(c, CHECK_GOOD, "%s", "");
+}
 
 static void
-check_wait(struct check_http *c, short what)
+check_on_read(struct bufferevent *wire, void *arg)
+{
+	struct check_http *c = arg;
+
+	CHECK_OBJ(c, CHECK_MAGIC);
+	if (c->step != CHECK_ANSWER)
+		return;
+	c->heard = true;
+	switch (c->codec->ops->read(c->codec, bufferevent_get_input(wire),
+	    bufferevent_get_output(wire))) {
+	case CHECK_READ_MORE:
+		break;
+	case CHECK_READ_DONE:
+		check_judge(c);
+		break;
+	case CHECK_READ_BAD:
+		check_end(c, CHECK_BAD, "%s", c->codec->why);
+		break;
+	}
+}
+
+/* Ready to ask. */
+static void
+check_begin(struct check_http *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->wire);
+
+	c->step = CHECK_ANSWER;
+	c->codec = c->wish.protocol == POD_HTTP1 ? check_h1_new(&c->wish, out)
+						 : check_h2_new(&c->wish, out);
+	if (c->codec == NULL)
+		check_end(c, CHECK_UNMADE, "out of memory");
+}
+
+/* The pod has closed the connection. */
+static void
+check_closed(struct check_http *c)
+{
+	if (c->step == CHECK_HANDSHAKE)
+		check_end(c, CHECK_BAD, "TLS: closed during the handshake");
+	else if (c->codec->until_close)
+		check_judge(c);
+	else
+		check_end(c, CHECK_BAD,
+		    c->heard ? "closed before the answer was complete"
+			     : "closed without an answer");
+}
+
+static void
+check_broken(struct check_http *c, short what, int error)
+{
+	const char *words =
+	    c->wish.tls != NULL ? check_tls_reason(c->wire) : NULL;
+
+	if (words != NULL)
+		check_end(c, CHECK_BAD, "TLS: %s", words);
+	else if (error == 0)
+		check_closed(c);
+	else
+		check_end(c, CHECK_BAD, "%s: %s",
+		    c->step == CHECK_HANDSHAKE ? "TLS"
+		    : what & BEV_EVENT_READING ? "read"
+					       : "send",
+		    strerror(error));
+}
+
+static void
+check_on_event(struct bufferevent *wire, short what, void *arg)
+{
+	struct check_http *c = arg;
+	int error = errno;
+
+	CHECK_OBJ(c, CHECK_MAGIC);
+	if (what & BEV_EVENT_ERROR)
+		check_broken(c, what, error);
+	else if (what & BEV_EVENT_EOF)
+		check_closed(c);
+	else if (c->wish.protocol == POD_H2 && !check_tls_speaks_h2(wire))
+		check_end(c, CHECK_BAD, "TLS: the pod does not offer HTTP/2");
+	else
+		check_begin(c); /* BEV_EVENT_CONNECTED */
+}
+
+static void
+check_open_wire(struct check_http *c)
 {
 	struct event_base *base = event_get_base(&c->io);
 
 	event_del(&c->io);
-	event_assign(&c->io, base, c->fd, what | EV_PERSIST, check_on_io, c);
-	if (event_add(&c->io, NULL) < 0)
+	c->wire = c->wish.tls != NULL ? check_tls_new(base, c->fd, &c->wish)
+				      : bufferevent_socket_new(
+					    base, c->fd, BEV_OPT_CLOSE_ON_FREE);
+	if (c->wire == NULL) {
 		check_end(c, CHECK_UNMADE, "out of memory");
-}
-
-static void
-check_connect(struct check_http *c, const struct address *a)
-{
-	c->fd = socket(
-	    a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0) {
-		check_end(c, CHECK_UNMADE, "socket: %s", strerror(errno));
 		return;
 	}
-	if (connect(c->fd, (const struct sockaddr *)&a->sa, a->len) == 0 ||
-	    errno == EINPROGRESS || errno == EINTR)
-		check_wait(c, EV_WRITE);
-	else
-		check_end(c, is_ours(errno) ? CHECK_UNMADE : CHECK_BAD,
-		    "connect: %s", strerror(errno));
+	c->fd = -1;
+	c->step = CHECK_HANDSHAKE;
+	bufferevent_setcb(c->wire, check_on_read, NULL, check_on_event, c);
+	bufferevent_enable(c->wire, EV_READ | EV_WRITE);
+	if (c->wish.tls == NULL)
+		check_begin(c);
 }
 
 static void
-check_connected(struct check_http *c)
+check_on_connect(evutil_socket_t fd, short what, void *arg)
 {
+	struct check_http *c = arg;
 	socklen_t size = sizeof(int);
 	int error = 0;
 
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(c, CHECK_MAGIC);
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
 	if (error != 0)
 		check_end(c, is_ours(error) ? CHECK_UNMADE : CHECK_BAD,
 		    "connect: %s", strerror(error));
 	else
-		c->step = CHECK_SEND;
+		check_open_wire(c);
 }
 
 static void
-check_send(struct check_http *c)
+check_connect(struct check_http *c)
 {
-	ssize_t n;
+	const struct address *a = &c->address;
 
-	n = send(
-	    c->fd, c->request + c->sent, c->length - c->sent, MSG_NOSIGNAL);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			check_end(c, CHECK_BAD, "send: %s", strerror(errno));
+	c->fd = socket(
+	    a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0) {
+		check_end(c, CHECK_UNMADE, "socket: %s", strerror(errno));
 		return;
 	}
-	c->sent += (size_t)n;
-	if (c->sent < c->length)
-		return;
-	c->step = CHECK_HEAD;
-	check_wait(c, EV_READ);
-}
-
-/* The answer is there. */
-static void
-check_judge(struct check_http *c)
-{
-	if (c->status < c->status_min || c->status > c->status_max)
-		check_end(c, CHECK_BAD, "status %d", c->status);
-	else
-		check_end(c, CHECK_GOOD, "%s", "");
-}
-
-static void
-check_chunked(struct check_http *c, struct span in)
-{
-	struct span piece;
-
-	for (;;) {
-		switch (h1_parse_chunked(&c->chunks, &in, &piece)) {
-		case H1_MORE:
-			return;
-		case H1_BAD:
-			check_end(c, CHECK_BAD, "malformed answer: chunks");
-			return;
-		case H1_DONE:
-			if (piece.n > 0)
-				continue;
-			check_judge(c);
-			return;
-		}
+	event_assign(&c->io, event_get_base(&c->timer), c->fd, EV_WRITE,
+	    check_on_connect, c);
+	if (connect(c->fd, (const struct sockaddr *)&a->sa, a->len) == 0 ||
+	    errno == EINPROGRESS || errno == EINTR) {
+		if (event_add(&c->io, NULL) < 0)
+			check_end(c, CHECK_UNMADE, "out of memory");
+	} else {
+		check_end(c, is_ours(errno) ? CHECK_UNMADE : CHECK_BAD,
+		    "connect: %s", strerror(errno));
 	}
-}
-
-/* Takes what is in the buffer as a part of the body. */
-static void
-check_body(struct check_http *c)
-{
-	struct span in = {c->in, c->n};
-
-	c->n = 0;
-	c->body_bytes += in.n;
-	switch (c->body) {
-	case H1_BODY_NONE:
-		check_judge(c);
-		break;
-	case H1_BODY_LENGTH:
-		c->left -= in.n < c->left ? in.n : c->left;
-		if (c->left == 0)
-			check_judge(c);
-		break;
-	case H1_BODY_CHUNKED:
-		check_chunked(c, in);
-		break;
-	case H1_BODY_CLOSE:
-		break;
-	}
-	if (c->step == CHECK_BODY && c->body_bytes > CHECK_BODY_MAX)
-		check_judge(c);
-}
-
-/* Drops a head of the buffer that has been read. */
-static void
-check_consume(struct check_http *c, size_t size)
-{
-	memmove(c->in, c->in + size, c->n - size);
-	c->n -= size;
-	c->scanned = 0;
-}
-
-static void
-check_head(struct check_http *c)
-{
-	struct field fields[CHECK_FIELDS_MAX];
-	struct h1_head head;
-
-	while (h1_head_complete((struct span){c->in, c->n}, &c->scanned)) {
-		h1_head_init(&head, fields, CHECK_FIELDS_MAX);
-		if (h1_parse_response(
-			(struct span){c->in, c->n}, false, &head) != H1_DONE) {
-			check_end(c, CHECK_BAD, "malformed answer");
-			return;
-		}
-		check_consume(c, head.size);
-		if (head.status >= 100 && head.status < 200 &&
-		    head.status != 101)
-			continue;
-		c->step = CHECK_BODY;
-		c->status = head.status;
-		c->body = head.body;
-		c->left = head.length;
-		check_body(c);
-		return;
-	}
-	if (c->n == sizeof(c->in))
-		check_end(c, CHECK_BAD,
-		    "malformed answer: head exceeds %u bytes", CHECK_HEAD_MAX);
-}
-
-static void
-check_read(struct check_http *c)
-{
-	ssize_t n = recv(c->fd, c->in + c->n, sizeof(c->in) - c->n, 0);
-
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			check_end(c, CHECK_BAD, "read: %s", strerror(errno));
-		return;
-	}
-	if (n == 0) {
-		if (c->step == CHECK_BODY && c->body == H1_BODY_CLOSE)
-			check_judge(c);
-		else
-			check_end(c, CHECK_BAD,
-			    c->step == CHECK_BODY || c->n > 0
-				? "closed before the answer was complete"
-				: "closed without an answer");
-		return;
-	}
-	c->n += (size_t)n;
-	if (c->step == CHECK_HEAD)
-		check_head(c);
-	else
-		check_body(c);
-}
-
-static void
-check_on_io(evutil_socket_t fd, short what, void *arg)
-{
-	struct check_http *c = arg;
-
-	(void)fd;
-	(void)what;
-	CHECK_OBJ(c, CHECK_MAGIC);
-	if (c->step == CHECK_CONNECT)
-		check_connected(c);
-	if (c->step == CHECK_SEND)
-		check_send(c);
-	else if (c->step == CHECK_HEAD || c->step == CHECK_BODY)
-		check_read(c);
 }
 
 struct check_http *
@@ -335,7 +296,6 @@ check_http_new(struct event_base *base, const struct check_wish *wish,
 	struct timeval timeout = {
 	    wish->timeout_ms / 1000, (wish->timeout_ms % 1000) * 1000};
 	struct check_http *c = calloc(1, sizeof(*c));
-	int n;
 
 	if (c == NULL)
 		return NULL;
@@ -343,29 +303,17 @@ check_http_new(struct event_base *base, const struct check_wish *wish,
 	c->fd = -1;
 	c->done = done;
 	c->arg = arg;
-	c->timeout_ms = wish->timeout_ms;
-	c->status_min = wish->status_min;
-	c->status_max = wish->status_max;
-	event_assign(&c->io, base, -1, 0, check_on_io, c);
+	c->wish = *wish;
+	c->address = *wish->address;
+	c->wish.address = &c->address;
+	c->wish.path = c->path = strdup(wish->path);
+	pod_tls_hold(wish->tls);
+	event_assign(&c->io, base, -1, 0, check_on_connect, c);
 	evtimer_assign(&c->timer, base, check_on_timer, c);
-	n = asprintf(&c->request,
-	    "GET %s HTTP/1.1\r\n"
-	    "Host: %s\r\n"
-	    "User-Agent: shunt-health/" SHUNT_VERSION "\r\n"
-	    "Accept: */*\r\n"
-	    "Connection: close\r\n"
-	    "\r\n",
-	    wish->path, wish->address->text);
-	if (n < 0) {
-		c->request = NULL;
+	if (c->path == NULL || evtimer_add(&c->timer, &timeout) < 0) {
 		check_free(c);
 		return NULL;
 	}
-	c->length = (size_t)n;
-	if (evtimer_add(&c->timer, &timeout) < 0) {
-		check_free(c);
-		return NULL;
-	}
-	check_connect(c, wish->address);
+	check_connect(c);
 	return c;
 }

@@ -1,14 +1,17 @@
 /*
  * One HTTP health check: connect, ask, read the whole answer, say how it
- * went. Main only.
+ * went; in what the pod speaks. Main only.
  */
 #ifndef CONTROL_CHECK_HTTP_H
 #define CONTROL_CHECK_HTTP_H
 
 #include "base/address.h"
+#include "router/spec.h"
 
 struct check_http;
 struct event_base;
+struct pod_tls;
+struct tls_clients;
 
 enum check_result {
 	CHECK_GOOD,
@@ -18,6 +21,9 @@ enum check_result {
 
 struct check_wish {
 	const struct address *address;
+	enum pod_protocol protocol;
+	struct pod_tls *tls;		 /* NULL = in clear text */
+	struct tls_clients *tls_clients; /* must outlive the check */
 	const char *path;
 	unsigned timeout_ms;	    /* over the whole check */
 	int status_min, status_max; /* what is good, inclusive */

@@ -521,6 +521,18 @@ control_log_dropped(const struct control *c)
 	return access_log_dropped(c->log);
 }
 
+uint64_t
+control_h2_floods(const struct control *c, enum h2_flood flood)
+{
+	uint64_t sum = 0;
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	for (unsigned i = 0; i < c->nworkers && c->state != CONTROL_STOPPED;
+	     i++)
+		sum += worker_h2_floods(c->workers[i], flood);
+	return sum;
+}
+
 bool
 control_listener(const struct control *c, size_t i, const char **address,
     unsigned *connections)

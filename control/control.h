@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/h2_guard.h"
 #include "router/plan.h"
 
 struct conf;
@@ -48,6 +49,9 @@ bool control_ready(const struct control *c);
 
 /* Entries that never reached the access log. */
 uint64_t control_log_dropped(const struct control *c);
+
+/* HTTP/2 clients that were sent away for too much of something. */
+uint64_t control_h2_floods(const struct control *c, enum h2_flood flood);
 
 /* For shunt_connections{listener}: false after the last. */
 bool control_listener(const struct control *c, size_t i, const char **address,

@@ -16,8 +16,10 @@
 #include "base/log.h"
 #include "control/check_http.h"
 #include "control/publish.h"
+#include "proxy/tls_client.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_tls.h"
 
 #define PROBES_MAGIC 0x9b0b0001u
 #define PROBE_MAGIC  0x9b0b0002u
@@ -40,8 +42,10 @@ struct probe {
 	struct probes *all;
 	struct checked *checked;
 	struct pod *pod; /* held */
-	bool wanted;	 /* in the plan of the update under way */
-	char *name;	 /* shop/v1/127.0.0.1:9101 */
+	enum pod_protocol protocol;
+	struct pod_tls *tls; /* held; NULL = in clear text */
+	bool wanted;	     /* in the plan of the update under way */
+	char *name;	     /* shop/v1/127.0.0.1:9101 */
 	struct event timer;
 	struct check_http *check; /* the one under way */
 	uint64_t begun_us;
@@ -60,6 +64,7 @@ struct probes {
 	size_t nchecked;
 	struct probe **list; /* by address of the pod */
 	size_t n;
+	struct tls_clients tls_clients; /* made again after each update */
 };
 
 static uint64_t
@@ -227,6 +232,9 @@ probe_on_timer(evutil_socket_t fd, short what, void *arg)
 	pr->begun_us = clock_now_us();
 	pr->check = check_http_new(pr->all->base,
 	    &(struct check_wish){.address = &pr->pod->address,
+		.protocol = pr->protocol,
+		.tls = pr->tls,
+		.tls_clients = &pr->all->tls_clients,
 		.path = rules->path,
 		.timeout_ms = rules->timeout_ms,
 		.status_min = rules->status_min,
@@ -243,6 +251,7 @@ probe_free(struct probe *pr)
 		return;
 	event_del(&pr->timer);
 	check_http_cancel(pr->check);
+	pod_tls_drop(pr->tls);
 	pod_drop(pr->pod);
 	free(pr->name);
 	pr->magic = 0;
@@ -283,6 +292,7 @@ probes_new(struct event_base *base, struct publish *publish)
 		sizeof(p->chance) ||
 	    p->chance == 0)
 		p->chance = clock_now_us() | 1;
+	TAILQ_INIT(&p->tls_clients.clients);
 	evtimer_assign(&p->flush, base, probes_on_flush, p);
 	return p;
 }
@@ -319,6 +329,7 @@ probes_stop(struct probes *p)
 	free(p->list);
 	p->list = NULL;
 	p->n = 0;
+	tls_clients_free(&p->tls_clients);
 }
 
 /* A copy of what checks need of each service. */
@@ -441,13 +452,16 @@ probe_first(struct probe *pr)
 	timer_add(&pr->timer, probes_roll(pr->all) % (spread + 1));
 }
 
-/* The rules by which the pod is checked from now on. */
+/* How the pod is checked from now on. */
 static void
-probe_adopt(struct probe *pr, struct checked *ch)
+probe_adopt(struct probe *pr, struct checked *ch, const struct version *v)
 {
 	const struct checked *was = pr->checked;
 
 	pr->checked = ch;
+	pr->protocol = v->protocol;
+	pod_tls_drop(pr->tls);
+	pr->tls = pod_tls_hold(v->tls);
 	pr->wanted = false;
 	if (was == NULL)
 		probe_first(pr);
@@ -466,7 +480,7 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
 
 		for (size_t k = 0; k < v->npods; k++) {
 			if (ch->rules.enabled)
-				probe_adopt(probes_find(p, v->pods[k]), ch);
+				probe_adopt(probes_find(p, v->pods[k]), ch, v);
 			up += v->pods[k]->state == POD_UP;
 		}
 		if (up != v->nready)
@@ -504,5 +518,6 @@ probes_update(struct probes *p, const struct plan *plan)
 	for (size_t i = 0; i < plan->nservices; i++)
 		probes_adopt(p, plan->services[i], &checked[i]);
 	checked_free(old_checked, nold);
+	tls_clients_free(&p->tls_clients);
 	return 0;
 }

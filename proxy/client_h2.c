@@ -15,6 +15,8 @@
 #define READS_MAX 4
 /* How long we read on after our last byte, so that it is not reset away. */
 #define LINGER_US 2000000u
+/* After this long without streams, memory is given back. */
+#define REST_US 500000u
 /* Who does not answer our PING has this long to learn that we leave. */
 #define LEAVE_US 500000u
 
@@ -39,13 +41,34 @@ client_h2_due(struct client_h2 *c, uint64_t us)
 	conn_deadline(c->session.conn, us);
 }
 
+static void
+look_at(struct client_h2 *c, uint64_t us)
+{
+	c->due_us = us;
+	conn_deadline(c->session.conn, us);
+}
+
 void
 client_h2_idle(struct client_h2 *c)
 {
-	uint64_t idle_us = (uint64_t)settings_of(c)->timeouts.idle * 1000u;
+	uint64_t now = now_of(c);
 
-	c->due_us = now_of(c) + (c->draining ? LEAVE_US : idle_us);
-	conn_deadline(c->session.conn, c->due_us);
+	c->idle_us = now;
+	look_at(c, now + (c->draining ? LEAVE_US : REST_US));
+}
+
+/* It has been without streams for a while: true when that is too long. */
+static bool
+idle_too_long(struct client_h2 *c)
+{
+	uint64_t end_us =
+	    c->idle_us + (uint64_t)settings_of(c)->timeouts.idle * 1000u;
+
+	if (now_of(c) >= end_us)
+		return true;
+	h2_link_rest(&c->link);
+	look_at(c, end_us);
+	return false;
 }
 
 static void
@@ -348,10 +371,10 @@ on_timeout(struct client_h2 *c)
 	}
 	if (c->draining)
 		client_h2_say_last(c);
-	if (c->nstreams == 0 && c->section_due_us == 0 && !c->draining)
-		client_h2_leave(c, NGHTTP2_NO_ERROR);
-	else
+	if (c->nstreams > 0 || c->section_due_us != 0 || c->draining)
 		sweep(c);
+	else if (idle_too_long(c))
+		client_h2_leave(c, NGHTTP2_NO_ERROR);
 }
 
 static void
@@ -434,7 +457,8 @@ client_h2_begin(struct session *s, struct span early)
 	if (c == NULL)
 		goto fail;
 	TAILQ_INIT(&c->streams);
-	h2_link_init(&c->link, session_loop(s), s->conn, on_pumped);
+	h2_link_init(&c->link, session_loop(s), &s->worker->h2_memory, s->conn,
+	    on_pumped);
 	c->guard = h2_guard_new(session_settings(s)->limits.http2.streams);
 	c->link.session = client_h2_session_new(c);
 	if (c->guard == NULL || c->link.session == NULL)

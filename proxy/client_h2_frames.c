@@ -87,6 +87,7 @@ stream_head(struct h2_stream *s, bool end)
 	else
 		stream_begin(s, &h);
 	conn_flush(l); /* what was ordered may point into the section */
+	h2_section_end(&c->section);
 }
 
 static int
@@ -277,7 +278,8 @@ client_h2_session_new(struct client_h2 *c)
 	    calls, on_stream_close);
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_session_server_new2(&session, calls, c, option);
+	nghttp2_session_server_new3(
+	    &session, calls, c, option, &c->link.memory);
 done:
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(calls);

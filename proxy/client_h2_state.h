@@ -35,6 +35,7 @@ struct client_h2 {
 	TAILQ_HEAD(, h2_stream) streams;
 	unsigned nstreams;
 	uint32_t requests;	 /* begun on this connection */
+	uint64_t idle_us;	 /* when the last stream ended */
 	uint64_t due_us;	 /* the connection's deadline; 0 = none */
 	uint64_t section_due_us; /* the section's end; 0 = none is open */
 	bool draining : 1;	 /* GOAWAY was announced */

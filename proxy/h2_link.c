@@ -32,11 +32,27 @@ on_kick(struct kick *kick)
 }
 
 void
-h2_link_init(struct h2_link *k, struct loop *l, struct conn *c,
-    void (*pumped)(struct h2_link *k))
+h2_link_init(struct h2_link *k, struct loop *l, struct h2_memory *m,
+    struct conn *c, void (*pumped)(struct h2_link *k))
 {
 	*k = (struct h2_link){.loop = l, .conn = c, .pumped = pumped};
 	TAILQ_INIT(&k->drained);
+	k->pages.memory = m;
+	k->memory = (nghttp2_mem){
+	    .mem_user_data = &k->pages,
+	    .malloc = h2_pages_malloc,
+	    .free = h2_pages_free,
+	    .calloc = h2_pages_calloc,
+	    .realloc = h2_pages_realloc,
+	};
+}
+
+void
+h2_link_rest(struct h2_link *k)
+{
+	if (!k->pumping && !k->over && !k->blocked &&
+	    !nghttp2_session_want_write(k->session))
+		h2_pages_trim(&k->pages);
 }
 
 void

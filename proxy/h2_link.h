@@ -15,6 +15,7 @@
 #include "base/span.h"
 #include "proxy/fifo.h"
 #include "proxy/h2_fields.h"
+#include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 
 struct conn;
@@ -27,6 +28,8 @@ struct h2_body;
 
 struct h2_link {
 	nghttp2_session *session;
+	struct h2_pages pages;
+	nghttp2_mem memory; /* for the session: from the pages */
 	struct conn *conn;
 	struct loop *loop;
 	/* told when frames left, maybe from within h2_link_pump() */
@@ -42,9 +45,11 @@ struct h2_link {
 	TAILQ_HEAD(, h2_body) drained;
 };
 
-/* The session is made by the caller; user_data of its callbacks is `k`'s. */
-void h2_link_init(struct h2_link *k, struct loop *l, struct conn *c,
-    void (*pumped)(struct h2_link *k));
+/* The session is made by the caller, with memory from the link's pages. */
+void h2_link_init(struct h2_link *k, struct loop *l, struct h2_memory *m,
+    struct conn *c, void (*pumped)(struct h2_link *k));
+/* It is quiet for the time being: memory that it does not need goes. */
+void h2_link_rest(struct h2_link *k);
 /* No frame leaves any more; the session lives until h2_link_free(). */
 void h2_link_end(struct h2_link *k);
 /* Not from within a callback of the session: from the dead list. */

@@ -220,19 +220,24 @@ tls_pending(const struct tls *t)
 	       t->state == TLS_BROKEN;
 }
 
-/* OpenSSL's newest words about it; they are static. */
+const char *
+tls_words(const SSL *ssl, unsigned long error)
+{
+	long verified = SSL_get_verify_result(ssl);
+
+	if (verified != X509_V_OK &&
+	    SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
+		return X509_verify_cert_error_string(verified);
+	return ERR_reason_error_string(error);
+}
+
 static void
 tls_break(struct tls *t, const char *otherwise)
 {
-	unsigned long e = ERR_peek_last_error();
-	long verified = SSL_get_verify_result(t->ssl);
-	const char *words = ERR_reason_error_string(e);
+	const char *words = tls_words(t->ssl, ERR_peek_last_error());
 
 	t->state = TLS_BROKEN;
-	if (verified != X509_V_OK)
-		t->reason = X509_verify_cert_error_string(verified);
-	else
-		t->reason = words != NULL ? words : otherwise;
+	t->reason = words != NULL ? words : otherwise;
 	ERR_clear_error();
 }
 

@@ -15,6 +15,7 @@
 
 struct address;
 struct pod_slot;
+struct ssl_st;
 struct tls;
 struct tls_client;
 struct tls_server;
@@ -84,5 +85,11 @@ bool tls_speaks_h2(const struct tls *t);
 const char *tls_subject(const struct tls *t);
 /* Why it failed, static words or valid as long as the connection. */
 const char *tls_reason(const struct tls *t);
+
+/*
+ * OpenSSL's words, static, for a failure of which `error` is the newest entry
+ * of its queue; NULL when it has none. Any thread.
+ */
+const char *tls_words(const struct ssl_st *ssl, unsigned long error);
 
 #endif

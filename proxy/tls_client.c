@@ -51,8 +51,11 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct pod_slot *slot = SSL_get_app_data(ssl);
 	uint64_t id = (uintptr_t)SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	struct kept_session *k = slot->tls_session;
+	struct kept_session *k;
 
+	if (slot == NULL)
+		return 0;
+	k = slot->tls_session;
 	if (k == NULL) {
 		k = calloc(1, sizeof *k);
 		if (k == NULL)
@@ -205,7 +208,7 @@ SSL *
 tls_client_ssl(
     struct tls_client *c, const struct address *address, struct pod_slot *slot)
 {
-	struct kept_session *k = slot->tls_session;
+	struct kept_session *k = slot != NULL ? slot->tls_session : NULL;
 	SSL *ssl;
 
 	CHECK_OBJ(c, TLS_CLIENT_MAGIC);

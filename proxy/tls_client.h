@@ -1,6 +1,7 @@
 /*
- * What a worker needs to speak TLS with the pods of a version, and the
- * sessions it may resume. Worker thread only.
+ * What is needed to speak TLS with the pods of a version, and the sessions
+ * that may be resumed. A list and all in it belong to one thread: a worker, or
+ * main for its checks.
  */
 #ifndef PROXY_TLS_CLIENT_H
 #define PROXY_TLS_CLIENT_H
@@ -16,7 +17,7 @@ struct pod_tls;
 struct ssl_st;
 struct tls_client;
 
-/* A worker's; TAILQ_INIT(&list.clients) makes an empty one. */
+/* A thread's; TAILQ_INIT(&list.clients) makes an empty one. */
 struct tls_clients {
 	TAILQ_HEAD(, tls_client) clients;
 	uint64_t last_id;
@@ -32,7 +33,10 @@ struct tls_client *tls_client_get(
 void tls_clients_prune(struct tls_clients *list);
 void tls_clients_free(struct tls_clients *list);
 
-/* A connection's SSL, about to resume what the slot keeps. */
+/*
+ * A connection's SSL, about to resume what the slot keeps; without a slot no
+ * session is resumed or kept. NULL without memory.
+ */
 struct ssl_st *tls_client_ssl(
     struct tls_client *c, const struct address *address, struct pod_slot *slot);
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <time.h>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -167,8 +167,11 @@ on_status_request(SSL *ssl, void *arg)
 			if (certificate_leaf(c) != leaf)
 				continue;
 			copy = OPENSSL_memdup(response.p, response.n);
-			if (response.n == 0 || copy == NULL)
+			if (response.n == 0 || copy == NULL ||
+			    time(NULL) >= certificate_ocsp_until(c)) {
+				OPENSSL_free(copy);
 				return SSL_TLSEXT_ERR_NOACK;
+			}
 			SSL_set_tlsext_status_ocsp_resp(
 			    ssl, copy, (long)response.n);
 			return SSL_TLSEXT_ERR_OK;

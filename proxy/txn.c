@@ -10,15 +10,13 @@
 #include "conf/settings.h"
 #include "proxy/access_fill.h"
 #include "proxy/access_log.h"
+#include "proxy/admit.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
-#include "proxy/greeting.h"
 #include "proxy/grpc.h"
 #include "proxy/http.h"
-#include "proxy/listener.h"
 #include "proxy/pick.h"
 #include "proxy/plan_use.h"
-#include "proxy/redirect.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/retry.h"
@@ -374,85 +372,17 @@ txn_connect(struct txn *t)
 	}
 }
 
-/* Composes what the pod gets, once for all attempts. */
-static enum err
-txn_compose(struct txn *t, const struct h1_head *h, const struct request *r)
-{
-	const struct settings *s = t->worker->settings;
-	const struct session *from = t->relay.client->session;
-	char ip[INET6_ADDRSTRLEN];
-	struct http_forward f = {
-	    .client_ip = session_ip(from, ip),
-	    .client_subject = conn_peer_subject(from->conn),
-	    .scheme = conn_is_tls(from->conn) ? SPAN("https") : SPAN("http"),
-	    .trusted = http_trusted(&s->forward, from->family, from->address),
-	    .x_forwarded = s->forward.x_forwarded,
-	    .via = s->forward.via,
-	    .upgrade = t->request.upgrade,
-	};
-	char *buf = arena_alloc(&t->arena, http_request_size(h, &f));
-
-	if (buf == NULL)
-		return ERR_HEAD_TOO_LARGE;
-	t->request.head = (struct span){buf, http_write_request(buf, h, r, &f)};
-	return ERR_NONE;
-}
-
-/* What we answer without asking a pod. */
-static enum err
-txn_limit(const struct txn *t, const struct h1_head *h)
-{
-	const struct limits *l = &t->worker->settings->limits;
-
-	if (h->target.n > l->uri_bytes)
-		return ERR_URI_TOO_LONG;
-	if (l->body_bytes > 0 && h->body == H1_BODY_LENGTH &&
-	    h->length > l->body_bytes)
-		return ERR_BODY_TOO_LARGE;
-	if (http_last_hop(h))
-		return span_eq(h->method, SPAN("TRACE")) ? ERR_NOT_IMPLEMENTED
-							 : ERR_LAST_HOP;
-	return ERR_NONE;
-}
-
-/* To the same place over TLS; GET may become of other methods by a 301. */
-static enum err
-txn_redirect(struct txn *t, const struct request *r)
-{
-	uint16_t port = t->relay.client->session->greeting->redirect_port;
-	char *buf;
-
-	if (r->host.n == 0)
-		return ERR_BAD_REQUEST;
-	buf = arena_alloc(&t->arena, redirect_size(r));
-	if (buf == NULL)
-		return ERR_HEAD_TOO_LARGE;
-	t->location = (struct span){buf, redirect_write(buf, r, port)};
-	return t->request.head_method || span_eq(r->method, SPAN("GET"))
-		   ? ERR_USE_HTTPS
-		   : ERR_USE_HTTPS_ALIKE;
-}
-
+/* Where it leads to, and what the pod gets in all attempts. */
 static enum err
 txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
-	const struct session *from = t->relay.client->session;
-	enum err e = http_read_request(h, r);
+	struct admission a;
+	enum err e = admit_request(
+	    t->relay.client->session, t->plan->plan, h, &t->arena, r, &a);
 
-	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
-		r->authority = span_of(from->listener->address.text);
-	if (e == ERR_NONE)
-		e = txn_compose(t, h, r);
-	if (e != ERR_NONE)
-		return e;
-	if (from->greeting->redirect_port != 0) {
-		e = txn_limit(t, h);
-		return e != ERR_NONE ? e : txn_redirect(t, r);
-	}
-	t->service = plan_match(t->plan->plan, r);
-	e = txn_limit(t, h);
-	if (e == ERR_NONE && t->service == NULL)
-		e = ERR_NO_ROUTE;
+	t->request.head = a.head;
+	t->service = a.service;
+	t->location = a.location;
 	return e;
 }
 

@@ -367,7 +367,7 @@ trunk_new(struct worker *w, const struct version *v, struct pod *pod)
 	saved = errno;
 	if (k->conn == NULL)
 		goto fail;
-	h2_link_init(&k->link, &w->loop, k->conn, on_pumped);
+	h2_link_init(&k->link, &w->loop, &w->h2_memory, k->conn, on_pumped);
 	k->link.session = trunk_session_new(k);
 	if (k->link.session == NULL) {
 		conn_close(k->conn);

@@ -85,6 +85,7 @@ response_head(struct upstream_h2 *u, bool end)
 	}
 	u->base.events->head(u->base.txn, &h);
 	conn_flush(&w->loop); /* what was ordered may point into the section */
+	h2_section_end(&k->section);
 }
 
 static void
@@ -224,7 +225,8 @@ trunk_session_new(struct trunk *k)
 	    calls, on_frame_not_send);
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_session_client_new2(&session, calls, k, option);
+	nghttp2_session_client_new3(
+	    &session, calls, k, option, &k->link.memory);
 done:
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(calls);

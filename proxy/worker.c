@@ -472,6 +472,13 @@ worker_mailbox(struct worker *w)
 	return thread_of(w)->box;
 }
 
+uint64_t
+worker_h2_floods(const struct worker *w, enum h2_flood flood)
+{
+	CHECK_OBJ(w, WORKER_MAGIC);
+	return atomic_load_explicit(&w->h2_floods[flood], memory_order_relaxed);
+}
+
 void
 worker_free(struct worker *w)
 {
@@ -490,6 +497,7 @@ worker_free(struct worker *w)
 		door_free(d);
 	plan_use_fini(w);
 	loop_fini(&w->loop);
+	h2_memory_fini(&w->h2_memory);
 	tls_wire_fini(&w->loop.tls);
 	tls_clients_free(&w->tls_clients);
 	txn_fini(w);

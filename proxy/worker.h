@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "proxy/h2_guard.h"
 #include "proxy/tls_tickets.h"
 
 struct access_ring;
@@ -31,6 +32,8 @@ struct worker *worker_new(unsigned index, struct mailbox *to_main,
 int worker_start(struct worker *w);
 /* Any thread. */
 struct mailbox *worker_mailbox(struct worker *w);
+/* How many HTTP/2 clients it has sent away for that. Any thread. */
+uint64_t worker_h2_floods(const struct worker *w, enum h2_flood flood);
 /* Waits for the thread (after MSG_STOP), then frees all it owned. */
 void worker_free(struct worker *w);
 

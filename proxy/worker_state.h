@@ -11,6 +11,7 @@
 
 #include "base/queue.h"
 #include "proxy/h2_guard.h"
+#include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
 
@@ -49,6 +50,7 @@ struct worker {
 	struct upstream_list idle; /* all idle ones, longest idle first */
 
 	TAILQ_HEAD(, trunk) trunks;	/* HTTP/2 connections to pods */
+	struct h2_memory h2_memory;
 	struct tls_clients tls_clients; /* towards pods */
 
 	/* parsed heads: filled and used up within one callback; a head that

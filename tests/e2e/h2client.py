@@ -10,7 +10,8 @@ import h2.settings
 from harness import PATIENCE
 
 CODES = h2.settings.SettingCodes
-PROTOCOL_ERROR, STREAM_CLOSED, REFUSED, CANCEL, CALM = 1, 5, 7, 8, 11
+REFUSED, CANCEL, CALM = 7, 8, 11  # error codes
+GOAWAY = 7  # a kind of frame
 
 
 class Reply:
@@ -48,6 +49,17 @@ def dial(port, context=None, host="shop.test", before=b"", timeout=PATIENCE):
     return s
 
 
+def whole_frames(buffer):
+    """(kind, bytes) of each frame that is whole, taken off the buffer."""
+    while len(buffer) >= 9:
+        n = 9 + int.from_bytes(buffer[:3], "big")
+        if len(buffer) < n:
+            return
+        piece = bytes(buffer[:n])
+        del buffer[:n]
+        yield piece[3], piece
+
+
 class H2Client:
     """One connection, used by one thread. Bodies are taken at once, but
     those of streams in `held`: their windows stay as they are."""
@@ -68,6 +80,7 @@ class H2Client:
         self.over = False  # nothing more comes
         self.taken = {}  # flow-controlled bytes per held stream
         self.pongs = []
+        self.buffer = bytearray()
         self.told = None  # its settings, once they have come
         self.h2.initiate_connection()
         self.flush()
@@ -150,8 +163,15 @@ class H2Client:
         if not data:
             self.over = True
             return False
-        for event in self.h2.receive_data(data):
-            self.take(event)
+        self.buffer += data
+        for kind, frame in whole_frames(self.buffer):
+            # The h2 module takes nothing more behind a GOAWAY.
+            if kind == GOAWAY:
+                self.goaway = (int.from_bytes(frame[13:17], "big"),
+                               int.from_bytes(frame[9:13], "big"))
+                continue
+            for event in self.h2.receive_data(frame):
+                self.take(event)
         self.flush()
         return True
 
@@ -178,8 +198,6 @@ class H2Client:
         elif isinstance(event, h2.events.StreamReset):
             reply.reset = event.error_code
             reply.ended = True
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            self.goaway = (event.error_code, event.last_stream_id)
         elif isinstance(event, h2.events.RemoteSettingsChanged):
             self.told = {**(self.told or {}), **{
                 c: s.new_value for c, s in event.changed_settings.items()}}

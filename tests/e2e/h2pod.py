@@ -8,6 +8,9 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from h2client import GOAWAY, whole_frames
+from rawh2 import frame
+
 ENABLE_CONNECT = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 
@@ -157,6 +160,7 @@ class H2Connection:
         self.tasks = set()
         self.deaf = False  # as if the network swallowed all
         self.unheard = b""
+        self.last = None  # behind our GOAWAY: the last stream to be served
 
     def flush(self):
         data = self.h2.data_to_send()
@@ -169,19 +173,28 @@ class H2Connection:
     async def run(self):
         self.h2.initiate_connection()
         self.flush()
+        # The preface is no frame.
+        self.h2.receive_data(await self.reader.readexactly(24))
+        buffer = bytearray()
         while data := await self.reader.read(1 << 16):
             if self.deaf:
                 self.unheard += data
                 continue
+            buffer += data
             try:
-                for event in self.h2.receive_data(data):
-                    self.take(event)
+                # The h2 module takes and sends nothing behind a GOAWAY.
+                for kind, piece in whole_frames(buffer):
+                    if kind != GOAWAY:
+                        for event in self.h2.receive_data(piece):
+                            self.take(event)
             finally:
                 self.flush()  # a GOAWAY, if it was no good
 
     def take(self, event):
         asked = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.RequestReceived):
+            if self.last is not None and event.stream_id > self.last:
+                return  # it will be asked again elsewhere
             asked = H2Asked(self, event.stream_id, event.headers)
             self.streams[event.stream_id] = asked
             if asked.target != "/healthz":
@@ -189,14 +202,16 @@ class H2Connection:
             task = asyncio.ensure_future(self.serve(asked))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-        elif isinstance(event, h2.events.DataReceived):
+        elif isinstance(event, h2.events.DataReceived) and asked:
             asked.body += event.data
-            if asked.auto and event.flow_controlled_length:
-                self.h2.acknowledge_received_data(
-                    event.flow_controlled_length, event.stream_id)
-        elif isinstance(event, h2.events.TrailersReceived):
+            n = event.flow_controlled_length
+            if n and asked.auto:
+                self.h2.acknowledge_received_data(n, event.stream_id)
+            elif n:  # its own window only stays as it is
+                self.h2.increment_flow_control_window(n)
+        elif isinstance(event, h2.events.TrailersReceived) and asked:
             asked.trailers = event.headers
-        elif isinstance(event, h2.events.StreamEnded):
+        elif isinstance(event, h2.events.StreamEnded) and asked:
             asked.ended = True
         elif isinstance(event, h2.events.StreamReset) and asked:
             asked.reset, asked.ended = int(event.error_code), True
@@ -224,10 +239,19 @@ class H2Connection:
             pass  # the stream or the connection has gone
         finally:
             self.streams.pop(asked.stream, None)
+            self.leave()
 
     def goaway(self, code=0, last=None):
-        self.h2.close_connection(code, last_stream_id=last)
-        self.flush()
+        """What it covers is served, and then the connection closed."""
+        self.last = self.h2.highest_inbound_stream_id if last is None \
+            else last
+        self.writer.write(frame(GOAWAY, 0, 0, self.last.to_bytes(4, "big")
+                                + code.to_bytes(4, "big")))
+        self.leave()
+
+    def leave(self):
+        if self.last is not None and not self.streams:
+            self.writer.close()
 
 
 class H2Pod:

@@ -215,13 +215,12 @@ WRONG = {
     "DATA on stream 0": (frame(DATA, 0, 0, b"x"), PROTOCOL),
     "HEADERS on stream 0": (headers(0), PROTOCOL),
     "an even stream": (headers(2), PROTOCOL),
-    "a number that goes back": (headers(9) + headers(7), PROTOCOL),
+    "a number that goes back": (headers(13) + headers(11), PROTOCOL),
     "WINDOW_UPDATE on an idle stream": (window_update(9, 1), PROTOCOL),
     "RST_STREAM on an idle stream": (reset(9), PROTOCOL),
     "RST_STREAM on stream 0": (reset(0), PROTOCOL),
     "HEADERS on a closed stream": (headers(3), CLOSED),
     "DATA on a closed stream": (frame(DATA, END_STREAM, 3, b"x"), CLOSED),
-    "a second END_STREAM": (frame(DATA, END_STREAM, 1, b"x"), CLOSED),
     "PUSH_PROMISE": (frame(PUSH_PROMISE, END_HEADERS, 1,
                            struct.pack(">I", 2) + block(GET)), PROTOCOL),
     "CONTINUATION alone": (frame(CONTINUATION, END_HEADERS, 9, block(GET)),
@@ -246,7 +245,7 @@ WRONG = {
     "WINDOW_UPDATE by 0": (window_update(0, 0), PROTOCOL),
     "a window beyond 2^31-1": (window_update(0, (1 << 31) - 1), FLOW),
     "RST_STREAM of 3 bytes": (frame(RST_STREAM, 0, 1, bytes(3)), SIZE),
-    "a frame too large": (frame(DATA, 0, 1, bytes(BIG)), SIZE),
+    "a frame too large": (frame(DATA, 0, 7, bytes(BIG)), SIZE),
     "HEADERS too large": (frame(HEADERS, END_HEADERS, 9, bytes(BIG)), SIZE),
     "more padding than frame": (frame(DATA, PADDED, 7, b"\x09abc"),
                                 PROTOCOL),
@@ -311,10 +310,12 @@ def test_wrong_prefaces(p, first):
         assert c.status(1) == 200
 
 
-# Frames that end a stream only, with this code.
+# Frames that may end a stream only, with this code.
 STREAM_ERRORS = {
     "WINDOW_UPDATE by 0": (window_update(1, 0), PROTOCOL),
     "a window beyond 2^31-1": (window_update(1, (1 << 31) - 1), FLOW),
+    "DATA behind END_STREAM": (frame(DATA, END_STREAM, 1, b"x"), CLOSED),
+    "HEADERS behind END_STREAM": (headers(1, [("x", "y")]), CLOSED),
     "PRIORITY of 4 bytes": (frame(PRIORITY, 0, 1, bytes(4)), SIZE),
 }
 

@@ -88,7 +88,6 @@ def wrong(certs, tmp_path):
 def test_files_that_are_none(good, wrong, tmp_path, key, what):
     found = check(tmp_path, FILE % {**good, key: wrong[what]})
     assert set(found) == {LINES[key]}, found
-    assert os.path.basename(wrong[what]) in found[LINES[key]]
 
 
 @pytest.mark.parametrize("pair", [("certificate", "key"), ("own", "own_key")])
@@ -132,7 +131,7 @@ WRONG = [
     ("    hsts: 1d\n", 3, "tls"),
     ("    tls: { certificate: shop.crt }\n", 3, "key"),
     ("    tls: { key: shop.key }\n", 3, "certificate"),
-    ("    tls: []\n", 3, ""), ("    tls: {}\n", 3, "certificate"),
+    ("    tls: []\n", 3, ""), ("    tls: {}\n", 3, "missing"),
     ("    tls: true\n", 3, ""),
     ("    tls:\n      certificate: shop.crt\n      key: shop.key\n"
      "      ciphers: NOTHING-OF-THE-KIND\n", 6, "NOTHING"),
@@ -143,7 +142,7 @@ WRONG = [
     ("    tls:\n      certificate: shop.crt\n      key: shop.key\n"
      "      client_certificate: required\n", 6, "client_ca"),
     ("    tls:\n      certificate: shop.crt\n      key: shop.key\n"
-     "      client_ca: shop.key\n", 6, "shop.key"),
+     "      client_ca: shop.key\n", 6, "PRIVATE KEY"),
     ("    tls:\n      certificate: shop.crt\n      key: shop.key\n"
      "      client_ca: ca.pem\n      client_certificate: maybe\n", 7,
      "optional"),
@@ -258,7 +257,7 @@ def test_a_reload_with_a_bad_certificate_changes_nothing(renewed, certs):
     p.put(expired)
     code, answer = p.api("POST", "/api/v1/reload")
     assert code == 400
-    assert re.search(r"shunt\.yaml:\d+:\d+: .*a\.crt.*expired",
+    assert re.search(r"shunt\.yaml:\d+:\d+: .*expired",
                      answer["error"]), answer
     assert s_client(p.tls).der == old.der
     names = [s["name"] for s in p.api("GET", "/api/v1/services")[1][

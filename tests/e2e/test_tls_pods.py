@@ -183,8 +183,11 @@ def test_bodies_pass_both_ways(secure, certs):
 
 
 def test_pods_that_speak_no_tls(shop, pod, certs):
-    backend = pod(lambda asked: app_answer("1"))
-    p = shop({"v1": [backend.port]}, workers=1, service={
+    async def no_tls(reader, writer):
+        await reader.read(100)
+        writer.write(answer(400, "what?"))
+        await writer.drain()
+    p = shop({"v1": [pod(raw=no_tls).port]}, workers=1, service={
         "tls": {"ca": certs.ca}, "retry": {"attempts": 0}})
     assert get(p.port).status == 502 and connect_errors(p) == 1
 

@@ -157,6 +157,33 @@ every_way_of_choosing(void **state)
 	}
 }
 
+static void
+every_protocol(void **state)
+{
+	static const char *const names[ACCESS_PROTOCOL_COUNT] = {
+	    [ACCESS_HTTP_1_0] = "HTTP/1.0",
+	    [ACCESS_HTTP_1_1] = "HTTP/1.1",
+	    [ACCESS_HTTP_2_0] = "HTTP/2.0",
+	};
+	struct access_entry e = full;
+	char whole[64];
+
+	(void)state;
+	for (uint8_t i = ACCESS_HTTP_1_0; i < ACCESS_PROTOCOL_COUNT; i++) {
+		e.protocol = i;
+		snprintf(
+		    whole, sizeof whole, ",\"protocol\":\"%s\",", names[i]);
+		assert_non_null(strstr(format(LOG_FORMAT_JSON, &e), whole));
+		snprintf(whole, sizeof whole, "/cart?x=1 %s\" 200", names[i]);
+		assert_non_null(strstr(format(LOG_FORMAT_COMBINED, &e), whole));
+	}
+	e.protocol = ACCESS_UNKNOWN;
+	assert_non_null(
+	    strstr(format(LOG_FORMAT_JSON, &e), ",\"protocol\":null,"));
+	assert_non_null(
+	    strstr(format(LOG_FORMAT_COMBINED, &e), "/cart?x=1\" 200"));
+}
+
 /* The text in the place of the User-Agent, in one format. */
 static void
 assert_agent(enum log_format how, struct span agent, const char *wanted)
@@ -311,6 +338,7 @@ main(void)
 	    cmocka_unit_test(combined_has_every_field),
 	    cmocka_unit_test(combined_dash_where_nothing_was),
 	    cmocka_unit_test(every_way_of_choosing),
+	    cmocka_unit_test(every_protocol),
 	    cmocka_unit_test(json_escapes),
 	    cmocka_unit_test(combined_escapes),
 	    cmocka_unit_test(the_longest_line_fits),

@@ -1,0 +1,95 @@
+/* From a parsed head to a service, or to our own answer. */
+#include "proxy/admit.h"
+
+#include "base/arena.h"
+#include "conf/settings.h"
+#include "proxy/conn.h"
+#include "proxy/greeting.h"
+#include "proxy/http.h"
+#include "proxy/listener.h"
+#include "proxy/redirect.h"
+#include "proxy/session.h"
+#include "router/plan.h"
+
+/* Composes what the pod gets, once for all attempts. */
+static enum err
+compose(const struct session *from, const struct h1_head *h,
+    const struct request *r, struct arena *arena, struct admission *a)
+{
+	const struct forward *forward = &session_settings(from)->forward;
+	char ip[INET6_ADDRSTRLEN];
+	struct http_forward f = {
+	    .client_ip = session_ip(from, ip),
+	    .client_subject = conn_peer_subject(from->conn),
+	    .scheme = conn_is_tls(from->conn) ? SPAN("https") : SPAN("http"),
+	    .trusted = http_trusted(forward, from->family, from->address),
+	    .x_forwarded = forward->x_forwarded,
+	    .via = forward->via,
+	    .upgrade = http_wants_upgrade(h),
+	};
+	char *buf = arena_alloc(arena, http_request_size(h, &f));
+
+	if (buf == NULL)
+		return ERR_HEAD_TOO_LARGE;
+	a->head = (struct span){buf, http_write_request(buf, h, r, &f)};
+	return ERR_NONE;
+}
+
+/* What we answer without asking a pod. */
+static enum err
+check_limits(const struct limits *l, const struct h1_head *h)
+{
+	if (h->target.n > l->uri_bytes)
+		return ERR_URI_TOO_LONG;
+	if (l->body_bytes > 0 && h->body == H1_BODY_LENGTH &&
+	    h->length > l->body_bytes)
+		return ERR_BODY_TOO_LARGE;
+	if (http_last_hop(h))
+		return span_eq(h->method, SPAN("TRACE")) ? ERR_NOT_IMPLEMENTED
+							 : ERR_LAST_HOP;
+	return ERR_NONE;
+}
+
+/* After a 301 a client may go on with GET, whatever it was: RFC 9110 15.4.2 */
+static enum err
+redirect(const struct request *r, uint16_t port, struct arena *arena,
+    struct admission *a)
+{
+	char *buf;
+
+	if (r->host.n == 0)
+		return ERR_BAD_REQUEST;
+	buf = arena_alloc(arena, redirect_size(r));
+	if (buf == NULL)
+		return ERR_HEAD_TOO_LARGE;
+	a->location = (struct span){buf, redirect_write(buf, r, port)};
+	return span_eq(r->method, SPAN("GET")) ||
+		       span_eq(r->method, SPAN("HEAD"))
+		   ? ERR_USE_HTTPS
+		   : ERR_USE_HTTPS_ALIKE;
+}
+
+enum err
+admit_request(const struct session *from, const struct plan *plan,
+    const struct h1_head *h, struct arena *arena, struct request *r,
+    struct admission *a)
+{
+	uint16_t redirect_port = from->greeting->redirect_port;
+	enum err e = http_read_request(h, r);
+
+	*a = (struct admission){0};
+	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
+		r->authority = span_of(from->listener->address.text);
+	if (e == ERR_NONE)
+		e = compose(from, h, r, arena, a);
+	if (e != ERR_NONE)
+		return e;
+	if (redirect_port == 0)
+		a->service = plan_match(plan, r);
+	e = check_limits(&session_settings(from)->limits, h);
+	if (e != ERR_NONE)
+		return e;
+	if (redirect_port != 0)
+		return redirect(r, redirect_port, arena, a);
+	return a->service == NULL ? ERR_NO_ROUTE : ERR_NONE;
+}
