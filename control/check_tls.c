@@ -23,11 +23,9 @@ check_tls_new(struct event_base *base, int fd, const struct check_wish *wish)
 		return NULL;
 	/* A status is a status, with or without a close_notify behind it. */
 	SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	b = bufferevent_openssl_socket_new(
+	/* frees the SSL, too, when it fails */
+	return bufferevent_openssl_socket_new(
 	    base, fd, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
-	if (b != NULL)
-		bufferevent_openssl_set_allow_dirty_shutdown(b, 1);
-	return b;
 }
 
 bool

@@ -186,6 +186,8 @@ on_pumped(struct h2_link *k)
 	struct h2_body *b;
 	struct h2_stream *s, *next;
 
+	if (k->over)
+		return;
 	while ((b = h2_body_next_drained(k)) != NULL) {
 		s = (struct h2_stream *)((char *)b -
 					 offsetof(struct h2_stream, out));

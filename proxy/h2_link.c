@@ -26,9 +26,11 @@ on_kick(struct kick *kick)
 {
 	struct h2_link *k =
 	    (struct h2_link *)((char *)kick - offsetof(struct h2_link, kick));
+	struct loop *l = k->loop;
 
 	k->kicked = false;
 	h2_link_pump(k);
+	conn_flush(l); /* what was ordered from others meanwhile */
 }
 
 void
@@ -58,9 +60,6 @@ h2_link_rest(struct h2_link *k)
 void
 h2_link_end(struct h2_link *k)
 {
-	if (k->kicked)
-		loop_unkick(k->loop, &k->kick);
-	k->kicked = false;
 	k->over = true;
 }
 
@@ -68,6 +67,9 @@ void
 h2_link_free(struct h2_link *k)
 {
 	CHECK(k->over && !k->pumping && !k->receiving);
+	if (k->kicked)
+		loop_unkick(k->loop, &k->kick);
+	k->kicked = false;
 	nghttp2_session_del(k->session);
 	k->session = NULL;
 }
@@ -75,7 +77,7 @@ h2_link_free(struct h2_link *k)
 void
 h2_link_order(struct h2_link *k)
 {
-	if (k->kicked || k->over)
+	if (k->kicked)
 		return;
 	k->kicked = true;
 	loop_kick(k->loop, &k->kick, on_kick);
@@ -125,8 +127,12 @@ h2_link_pump(struct h2_link *k)
 	const uint8_t *frame;
 	ssize_t n;
 
-	if (k->pumping || k->receiving || k->over)
+	if (k->pumping || k->receiving)
 		return;
+	if (k->over) {
+		k->pumped(k);
+		return;
+	}
 	conn_flush(k->loop); /* the head buffer may be on its way */
 	k->pumping = true;
 	k->used = k->collected = 0;

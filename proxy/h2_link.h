@@ -32,7 +32,7 @@ struct h2_link {
 	nghttp2_mem memory; /* for the session: from the pages */
 	struct conn *conn;
 	struct loop *loop;
-	/* told when frames left, maybe from within h2_link_pump() */
+	/* told after each h2_link_pump(), also of a link that is over */
 	void (*pumped)(struct h2_link *k);
 	struct kick kick;
 	bool kicked : 1;    /* frames leave when the turn is over */
@@ -58,7 +58,10 @@ void h2_link_free(struct h2_link *k);
 /* Sets the callbacks that a link needs on a set of them. */
 void h2_link_callbacks(nghttp2_session_callbacks *callbacks);
 
-/* Frames that were submitted will leave before the next wait. */
+/*
+ * Frames that were submitted will leave before the next wait, and pumped() be
+ * told.
+ */
 void h2_link_order(struct h2_link *k);
 /*
  * They leave now. The owner may be told of failures meanwhile. Nothing in a

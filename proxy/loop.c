@@ -18,6 +18,8 @@
  * "a:" grows by a space), and what we add.
  */
 #define HEAD_GROWTH 2048u
+/* Frames of HTTP/2 are collected there, too: a turn's worth of small ones. */
+#define HEAD_MIN (64u * 1024u)
 
 static void
 loop_on_tick(evutil_socket_t fd, short what, void *arg)
@@ -39,6 +41,8 @@ loop_fit_heads(struct loop *l, size_t head_bytes)
 	size_t size = head_bytes * 2 + HEAD_GROWTH;
 	char *grown;
 
+	if (size < HEAD_MIN)
+		size = HEAD_MIN;
 	if (size <= l->head_size)
 		return 0;
 	CHECK(l->gather.conn == NULL); /* nothing points into it now */

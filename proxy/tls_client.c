@@ -167,7 +167,8 @@ tls_clients_prune(struct tls_clients *list)
 
 	TAILQ_FOREACH_SAFE (c, &list->clients, link, next) {
 		CHECK_OBJ(c, TLS_CLIENT_MAGIC);
-		if (atomic_load(&c->settings->base.holders) > 1)
+		if (atomic_load(&c->settings->base.holders) >
+		    atomic_load(&c->settings->base.keepers))
 			continue;
 		TAILQ_REMOVE(&list->clients, c, link);
 		tls_client_free(c);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Tickets are made with a key for one period and taken for two more. */
-#define TLS_TICKETS_PERIOD_US 3600000000u
+#define TLS_TICKETS_PERIOD_US UINT64_C(3600000000)
 #define TLS_TICKETS_KEPT      3u
 #define TLS_TICKETS_SEED      32u
 

@@ -88,7 +88,7 @@ loss_of(const struct trunk *k, const struct upstream_h2 *u)
 static void
 trunk_close(struct trunk *k, enum err reason)
 {
-	struct upstream_h2 *u;
+	struct upstream_h2 *u, *next;
 	bool connecting = k->state == TRUNK_CONNECTING;
 
 	if (k->state == TRUNK_CLOSED)
@@ -98,14 +98,17 @@ trunk_close(struct trunk *k, enum err reason)
 	unlink_from_pod(k);
 	TAILQ_REMOVE(&k->worker->trunks, k, worker_link);
 	conn_close(k->conn);
-	loop_bury(&k->worker->loop, &k->dead, trunk_free);
-	while ((u = TAILQ_FIRST(&k->streams)) != NULL) {
-		upstream_h2_fail(
-		    u, reason, connecting ? LOSS_PLAIN : loss_of(k, u));
-		/* nghttp2 will not tell any more that it is gone */
-		if (TAILQ_FIRST(&k->streams) == u)
+	k->nstreams++; /* it does not go before this is over */
+	TAILQ_FOREACH_SAFE (u, &k->streams, link, next) {
+		u->forgotten = true;
+		if (u->closed)
 			upstream_h2_bury(u);
+		else if (!u->complete) /* else the txn gets the rest of it */
+			upstream_h2_fail(u, reason,
+			    connecting ? LOSS_PLAIN : loss_of(k, u));
 	}
+	k->nstreams--;
+	trunk_settle(k);
 }
 
 void
@@ -118,9 +121,11 @@ trunk_leave(struct trunk *k)
 void
 trunk_settle(struct trunk *k)
 {
-	if (k->state == TRUNK_CLOSED || k->nstreams > 0)
+	if (k->nstreams > 0)
 		return;
-	if (k->state == TRUNK_OPEN && !k->worker->draining)
+	if (k->state == TRUNK_CLOSED)
+		loop_bury(&k->worker->loop, &k->dead, trunk_free);
+	else if (k->state == TRUNK_OPEN && !k->worker->draining)
 		trunk_idle(k);
 	else
 		h2_link_order(&k->link); /* closed once all has left */
@@ -154,7 +159,7 @@ on_pumped(struct h2_link *link)
 	struct upstream_h2 *u, *next;
 	struct h2_body *b;
 
-	while ((b = h2_body_next_drained(link)) != NULL) {
+	while (!link->over && (b = h2_body_next_drained(link)) != NULL) {
 		u = (struct upstream_h2 *)((char *)b -
 					   offsetof(struct upstream_h2, out));
 		upstream_h2_set_due(u);

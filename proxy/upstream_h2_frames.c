@@ -170,13 +170,19 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	(void)arg;
 	if (u == NULL)
 		return 0;
-	/* told by the pod that it has not been looked at (RFC 9113 8.7) */
-	if (!u->closed)
+	if (u->closed) {
+		upstream_h2_bury(u);
+		return 0;
+	}
+	u->forgotten = true;
+	h2_body_free(&u->out);
+	/* else its txn is still to get what has come of the response */
+	if (!u->complete)
 		upstream_h2_fail(u,
 		    code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_RESPONSE
 						   : ERR_POD_RESET,
+		    /* the pod has not looked at it (RFC 9113 8.7) */
 		    code == NGHTTP2_REFUSED_STREAM ? LOSS_UNSENT : LOSS_PLAIN);
-	upstream_h2_bury(u);
 	return 0;
 }
 

@@ -72,7 +72,8 @@ struct upstream_h2 {
 	bool answered : 1; /* a final head has come */
 	bool complete : 1; /* all of the response has come */
 	bool end_told : 1; /* and the txn knows */
-	bool closed : 1;
+	bool forgotten : 1; /* by nghttp2 */
+	bool closed : 1;    /* by its txn */
 	struct dead dead;
 };
 

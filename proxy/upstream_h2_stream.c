@@ -73,13 +73,13 @@ stream_end(struct upstream_h2 *u)
 	u->due_us = 0;
 	fifo_free(&u->in);
 	h2_section_end(&u->trailers);
-	if (u->id > 0 && (!u->complete || !u->out.ended)) {
+	if (u->id > 0 && !u->forgotten && (!u->complete || !u->out.ended)) {
 		nghttp2_submit_rst_stream(k->link.session, NGHTTP2_FLAG_NONE,
 		    u->id, u->complete ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 		h2_link_order(&k->link);
 		h2_body_free(&u->out);
 	}
-	if (u->id == 0)
+	if (u->id == 0 || u->forgotten)
 		upstream_h2_bury(u);
 }
 

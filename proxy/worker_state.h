@@ -49,7 +49,7 @@ struct worker {
 	unsigned nsessions;
 	struct upstream_list idle; /* all idle ones, longest idle first */
 
-	TAILQ_HEAD(, trunk) trunks;	/* HTTP/2 connections to pods */
+	TAILQ_HEAD(, trunk) trunks; /* HTTP/2 connections to pods */
 	struct h2_memory h2_memory;
 	struct tls_clients tls_clients; /* towards pods */
 

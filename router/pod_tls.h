@@ -11,6 +11,9 @@
 
 struct pod_tls {
 	_Atomic unsigned holders;
+	/* of them, those who only keep what they have made of it: when there
+	 * are no others, nobody will ask for that again */
+	_Atomic unsigned keepers;
 	void (*free)(struct pod_tls *t);
 };
 

@@ -87,14 +87,14 @@ class Certs:
         self.key(name + ".key", "ec")
         self.openssl("req", "-x509", "-new", "-config", name + ".cnf", "-key",
                      name + ".key", "-subj", f"/CN=Test {name}", "-days",
-                     "30", "-addext", "basicConstraints=critical,CA:TRUE",
+                     "400", "-addext", "basicConstraints=critical,CA:TRUE",
                      "-addext", "keyUsage=keyCertSign,cRLSign,"
                      "digitalSignature", "-addext",
                      "subjectKeyIdentifier=hash", "-out", name + ".pem")
         return self.path(name + ".pem")
 
     def leaf(self, file, *names, key="ec", ca="ca", subject=None, begins=-DAY,
-             ends=20 * DAY):
+             ends=90 * DAY):
         """Once per `file`. Names are DNS names or IP addresses; the times
         are relative to now."""
         if file not in self.made:

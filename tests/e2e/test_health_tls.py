@@ -1,9 +1,13 @@
 """Health checks in what the pods speak: over TLS, in HTTP/2, in both."""
+import contextlib
+import socket
+import threading
+
 import pytest
 
 from client import get
 from h2pod import Answer
-from harness import wait_for
+from harness import PATIENCE, wait_for
 from pods import answer, app_answer
 
 
@@ -161,9 +165,38 @@ def test_a_certificate_is_shown_to_pods_that_ask(start, certs, kind):
     p = start(kind, tls={"certificate": me.certificate, "key": me.key},
               client_ca=certs.ca)
     p.wait_pods("v1", up=1)
-    p = start(kind, client_ca=certs.ca)
-    wait_reason(p, "TLS: ")
-    assert p.patient.asked == []
+
+
+@pytest.fixture
+def strict_port(ports, certs):
+    """A pod that wants a certificate, and says so in an alert."""
+    listener = socket.create_server(("127.0.0.1", ports.reserve()),
+                                    reuse_port=True)
+    context = certs.server_context(certs.shop(), client_ca=certs.ca)
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # the test is over
+            connection.settimeout(PATIENCE)
+            with connection, contextlib.suppress(OSError):
+                context.wrap_socket(connection, server_side=True).close()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join(PATIENCE)
+    listener.close()
+    assert not thread.is_alive()
+
+
+def test_what_a_pods_alert_says_is_told(shop, strict_port, certs):
+    p = shop({"v1": [strict_port]}, workers=1, service={
+        **speaking(certs, "https"), "health": rules()})
+    wait_reason(p, "alert certificate required")
+    assert reason(p).startswith("TLS: ")
 
 
 def test_a_pod_without_tls(shop, pod, certs):
