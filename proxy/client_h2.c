@@ -257,8 +257,10 @@ process(struct client_h2 *c, struct span in)
 	    c->guard, &settings_of(c)->limits.http2, in, now_of(c), &fault);
 
 	if (!h2_link_feed(&c->link, (struct span){in.p, good})) {
-		if (c->state == CH2_OPEN)
-			client_h2_leave(c, NGHTTP2_PROTOCOL_ERROR);
+		if (c->bombed)
+			client_h2_flood(c, H2_FLOOD_HEADERS);
+		client_h2_leave(c, c->bombed ? NGHTTP2_ENHANCE_YOUR_CALM
+					     : NGHTTP2_PROTOCOL_ERROR);
 		return;
 	}
 	if (good == in.n || c->state != CH2_OPEN)

@@ -12,6 +12,14 @@
 #include "proxy/websocket.h"
 #include "proxy/worker_state.h"
 
+/* More than any config may allow. */
+#define CONTINUATIONS_MAX 1000000u
+/*
+ * A field section that is too large is refused with 431. HPACK can make a
+ * few bytes of it into many: this many times the limit is no mistake.
+ */
+#define BOMB_FACTOR 4u
+
 static struct h2_stream *
 stream_new(struct client_h2 *c, int32_t id)
 {
@@ -39,8 +47,6 @@ stream_refuse(struct h2_stream *s, enum err e)
 		h2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR);
 		return;
 	}
-	if (e == ERR_HEAD_TOO_LARGE)
-		client_h2_flood(s->h2, H2_FLOOD_HEADERS);
 	reply_send(&s->base, e, false);
 }
 
@@ -100,6 +106,7 @@ on_begin_headers(
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	h2_section_end(&c->section);
+	c->section_bytes = 0;
 	c->section_due_us =
 	    loop_now(session_loop(&c->session)) +
 	    (uint64_t)session_settings(&c->session)->timeouts.header * 1000u;
@@ -123,6 +130,11 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame,
 
 	(void)session;
 	(void)flags;
+	c->section_bytes += name_n + value_n;
+	if (c->section_bytes > (uint64_t)limits->header_bytes * BOMB_FACTOR) {
+		c->bombed = true;
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
 	if (frame->hd.type == NGHTTP2_HEADERS)
 		h2_section_add(&c->section,
 		    (struct span){(const char *)name, name_n},
@@ -278,6 +290,8 @@ client_h2_session_new(struct client_h2 *c)
 	    calls, on_stream_close);
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
+	/* the guard counts them, by the config's limit */
+	nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
 	nghttp2_session_server_new3(
 	    &session, calls, c, option, &c->link.memory);
 done:

@@ -38,8 +38,10 @@ struct client_h2 {
 	uint64_t idle_us;	 /* when the last stream ended */
 	uint64_t due_us;	 /* the connection's deadline; 0 = none */
 	uint64_t section_due_us; /* the section's end; 0 = none is open */
+	uint64_t section_bytes;	 /* of its names and values, unpacked */
 	bool draining : 1;	 /* GOAWAY was announced */
 	bool last_told : 1;	 /* and said which stream is the last */
+	bool bombed : 1;	 /* its field section is beyond all measure */
 	bool resumed : 1;	 /* a stream's txn takes its body again */
 };
 

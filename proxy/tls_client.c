@@ -121,6 +121,7 @@ static void
 tls_client_free(struct tls_client *c)
 {
 	SSL_CTX_free(c->ssl);
+	atomic_fetch_sub(&c->settings->base.keepers, 1);
 	pod_tls_drop(&c->settings->base);
 	c->magic = 0;
 	free(c);
@@ -137,6 +138,7 @@ tls_client_new(struct pod_tls *settings, bool http2, uint64_t id)
 	c->id = id;
 	c->http2 = http2;
 	c->settings = (struct pod_trust *)pod_tls_hold(settings);
+	atomic_fetch_add(&settings->keepers, 1);
 	c->ssl = client_ssl_ctx(c);
 	if (c->ssl == NULL) {
 		ERR_clear_error();

@@ -40,11 +40,42 @@ trunk_due(struct trunk *k, uint64_t us)
 	conn_deadline(k->conn, us);
 }
 
+/* When to look whether the pod is silent. */
+static uint64_t
+silence_due(const struct trunk *k)
+{
+	uint64_t since = k->pinged_us != 0 ? k->pinged_us : k->owed_us;
+
+	return since + patience_us(k);
+}
+
+void
+trunk_asked(struct trunk *k, struct upstream_h2 *u)
+{
+	u->unanswered = true;
+	k->nunanswered++;
+	if (k->owed_us != 0)
+		return;
+	k->owed_us = now_of(k);
+	trunk_due(k, silence_due(k));
+}
+
+void
+trunk_answered(struct trunk *k, struct upstream_h2 *u)
+{
+	if (u->unanswered)
+		k->nunanswered--;
+	u->unanswered = false;
+}
+
 static void
 trunk_idle(struct trunk *k)
 {
-	k->due_us = now_of(k) + IDLE_US;
-	conn_deadline(k->conn, k->due_us);
+	k->idle_us = now_of(k);
+	k->due_us = 0;
+	trunk_due(k, k->idle_us + IDLE_US);
+	if (k->owed_us != 0)
+		trunk_due(k, silence_due(k));
 }
 
 static void
@@ -104,8 +135,8 @@ trunk_close(struct trunk *k, enum err reason)
 		if (u->closed)
 			upstream_h2_bury(u);
 		else if (!u->complete) /* else the txn gets the rest of it */
-			upstream_h2_fail(u, reason,
-			    connecting ? LOSS_PLAIN : loss_of(k, u));
+			upstream_h2_fail(
+			    u, reason, connecting ? LOSS_PLAIN : loss_of(k, u));
 	}
 	k->nstreams--;
 	trunk_settle(k);
@@ -197,8 +228,8 @@ read_once(struct trunk *k)
 		trunk_close(k, ERR_POD_RESET);
 		return false;
 	}
-	k->heard_us = now_of(k);
-	k->pinged_us = 0;
+	k->owed_us = k->pinged_us = 0;
+	k->spoke = false;
 	if (!h2_link_feed(&k->link, (struct span){l->scratch, (size_t)n})) {
 		trunk_close(k, ERR_BAD_RESPONSE);
 		return false;
@@ -206,6 +237,10 @@ read_once(struct trunk *k)
 	conn_flush(l); /* what was ordered points into the scratch */
 	if (k->state == TRUNK_CLOSED)
 		return false;
+	if (k->spoke && k->nunanswered > 0) {
+		k->owed_us = now_of(k);
+		trunk_due(k, silence_due(k));
+	}
 	conn_settle(k->conn);
 	return true;
 }
@@ -228,55 +263,47 @@ on_readable(struct trunk *k)
 
 /*
  * A pod that is asked and says nothing at all may be gone without a word:
- * one PING tells (RFC 9113 6.7). True when it did not answer that either.
+ * one PING tells (RFC 9113 6.7). True when it did not answer that either. It
+ * is asked once for each silence: who is asked often may take it for a flood.
  */
 static bool
-is_silent(struct trunk *k, bool waiting)
+is_silent(struct trunk *k)
 {
-	uint64_t now = now_of(k);
-
-	if (!waiting || now < k->heard_us + patience_us(k))
+	if (k->owed_us == 0 || now_of(k) < silence_due(k))
 		return false;
 	if (k->pinged_us != 0)
-		return now >= k->pinged_us + patience_us(k);
-	k->pinged_us = now;
+		return true;
+	k->pinged_us = now_of(k);
 	nghttp2_submit_ping(k->link.session, NGHTTP2_FLAG_NONE, NULL);
 	h2_link_order(&k->link);
 	return false;
 }
 
-/* When to look again whether it is silent. */
-static uint64_t
-silence_due(const struct trunk *k)
-{
-	uint64_t since = k->pinged_us != 0 ? k->pinged_us : k->heard_us;
-
-	return since + patience_us(k);
-}
-
 static void
-sweep(struct trunk *k)
+expire_streams(struct trunk *k)
 {
 	uint64_t now = now_of(k);
 	struct upstream_h2 *u, *next;
-	bool waiting = false;
 
 	TAILQ_FOREACH_SAFE (u, &k->streams, link, next)
 		if (u->due_us != 0 && u->due_us <= now &&
 		    upstream_h2_expired(u))
 			upstream_h2_fail(u, ERR_RESPONSE_TIMEOUT, LOSS_PLAIN);
-	TAILQ_FOREACH (u, &k->streams, link) {
-		waiting |= u->id > 0 && !u->answered && !u->closed;
+}
+
+/* When to look again at what, by all that wait. */
+static void
+set_due(struct trunk *k)
+{
+	struct upstream_h2 *u;
+
+	TAILQ_FOREACH (u, &k->streams, link)
 		if (u->due_us != 0)
 			trunk_due(k, u->due_us);
-	}
-	if (is_silent(k, waiting)) {
-		log_warn("pod %s: nothing to be heard on its HTTP/2 connection",
-		    k->pod->address.text);
-		trunk_close(k, ERR_POD_RESET);
-	} else if (waiting) {
+	if (k->owed_us != 0)
 		trunk_due(k, silence_due(k));
-	}
+	if (k->nstreams == 0)
+		trunk_due(k, k->idle_us + IDLE_US);
 }
 
 static void
@@ -285,13 +312,20 @@ on_timeout(struct trunk *k)
 	k->due_us = 0;
 	if (k->state == TRUNK_CONNECTING) {
 		trunk_close(k, ERR_CONNECT_TIMEOUT);
-	} else if (k->nstreams == 0) {
+		return;
+	}
+	expire_streams(k);
+	if (is_silent(k)) {
+		log_warn("pod %s: nothing to be heard on its HTTP/2 connection",
+		    k->pod->address.text);
+		trunk_close(k, ERR_POD_RESET);
+	} else if (k->nstreams == 0 && now_of(k) >= k->idle_us + IDLE_US) {
 		k->state = TRUNK_LEAVING;
 		nghttp2_session_terminate_session(
 		    k->link.session, NGHTTP2_NO_ERROR);
 		h2_link_order(&k->link);
 	} else {
-		sweep(k);
+		set_due(k);
 	}
 }
 
@@ -384,7 +418,6 @@ trunk_new(struct worker *w, const struct version *v, struct pod *pod)
 	k->pod = pod_hold(pod);
 	k->protocol = v->protocol;
 	k->tls = pod_tls_hold(v->tls);
-	k->heard_us = loop_now(&w->loop);
 	k->next = pod->slots[w->index].trunks;
 	pod->slots[w->index].trunks = k;
 	TAILQ_INSERT_TAIL(&w->trunks, k, worker_link);
@@ -438,12 +471,6 @@ upstream_h2_acquire(
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (k->state == TRUNK_OPEN && k->nstreams == 1) {
-		k->heard_us = now_of(k); /* it had no reason to speak */
-		k->due_us = 0;
-	}
-	if (k->state == TRUNK_OPEN)
-		trunk_due(k, silence_due(k));
 	return &u->base;
 }
 

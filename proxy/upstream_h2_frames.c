@@ -76,6 +76,7 @@ response_head(struct upstream_h2 *u, bool end)
 	}
 	if (h.status >= 200) {
 		u->answered = true;
+		trunk_answered(k, u);
 		k->served = true;
 		if (u->connect && h.status < 300)
 			accept_tunnel(u, &h);
@@ -120,6 +121,8 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 	struct upstream_h2 *u = NULL;
 	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
+	if (frame->hd.type != NGHTTP2_PING)
+		k->spoke = true;
 	if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)
 		u = find(session, frame->hd.stream_id);
 	if (frame->hd.type == NGHTTP2_SETTINGS &&

@@ -41,13 +41,16 @@ struct trunk {
 	struct h2_section section; /* field section on its way in */
 	TAILQ_HEAD(, upstream_h2) streams;
 	unsigned nstreams;
-	uint64_t due_us;    /* the connection's deadline; 0 = none */
-	uint64_t heard_us;  /* when something came last */
-	uint64_t pinged_us; /* and nothing since; 0 = not asked */
-	bool served : 1;    /* an earlier stream was answered */
-	bool resumed : 1;   /* a stream's txn takes its body again */
-	bool doomed : 1;    /* a stream's `doom` is set */
-	struct trunk *next; /* of the same pod, on this worker */
+	unsigned nunanswered; /* streams whose request is out there */
+	uint64_t due_us;      /* the connection's deadline; 0 = none */
+	uint64_t idle_us;     /* when the last stream ended */
+	uint64_t owed_us;     /* since then the pod owes us a word; 0 = not */
+	uint64_t pinged_us;   /* and was asked for one; 0 = not yet */
+	bool served : 1;      /* an earlier stream was answered */
+	bool spoke : 1;	      /* something but an answer to PING has come */
+	bool resumed : 1;     /* a stream's txn takes its body again */
+	bool doomed : 1;      /* a stream's `doom` is set */
+	struct trunk *next;   /* of the same pod, on this worker */
 	TAILQ_ENTRY(trunk) worker_link;
 	struct dead dead;
 };
@@ -68,12 +71,13 @@ struct upstream_h2 {
 	bool head_method : 1;
 	bool connect : 1; /* an extended CONNECT */
 	bool request_done : 1;
-	bool held : 1;	   /* the txn takes no body now */
-	bool answered : 1; /* a final head has come */
-	bool complete : 1; /* all of the response has come */
-	bool end_told : 1; /* and the txn knows */
-	bool forgotten : 1; /* by nghttp2 */
-	bool closed : 1;    /* by its txn */
+	bool held : 1;	     /* the txn takes no body now */
+	bool unanswered : 1; /* it counts in trunk->nunanswered */
+	bool answered : 1;   /* a final head has come */
+	bool complete : 1;   /* all of the response has come */
+	bool end_told : 1;   /* and the txn knows */
+	bool forgotten : 1;  /* by nghttp2 */
+	bool closed : 1;     /* by its txn */
 	struct dead dead;
 };
 
@@ -85,6 +89,9 @@ void trunk_due(struct trunk *k, uint64_t us);
 void trunk_leave(struct trunk *k);
 /* It is open: those who waited may send. */
 void trunk_open(struct trunk *k);
+/* A request went out, and its answer came or is not waited for any more. */
+void trunk_asked(struct trunk *k, struct upstream_h2 *u);
+void trunk_answered(struct trunk *k, struct upstream_h2 *u);
 /* A stream has ended. */
 void trunk_settle(struct trunk *k);
 

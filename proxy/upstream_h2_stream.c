@@ -71,6 +71,7 @@ stream_end(struct upstream_h2 *u)
 	u->closed = true;
 	u->base.txn = NULL;
 	u->due_us = 0;
+	trunk_answered(k, u);
 	fifo_free(&u->in);
 	h2_section_end(&u->trailers);
 	if (u->id > 0 && !u->forgotten && (!u->complete || !u->out.ended)) {
@@ -182,6 +183,7 @@ submit(struct upstream_h2 *u, const struct h1_head *h, bool body)
 	free(lines);
 	u->out.stream = u->id;
 	if (u->id > 0) {
+		trunk_asked(k, u);
 		h2_link_order(&k->link);
 		return;
 	}

@@ -214,7 +214,7 @@ def test_floods(p, make, kind):
         assert sum(counted.values()) == len(codes)
 
 
-@pytest.mark.parametrize("make,kind", [FLOODS[0], FLOODS[2], FLOODS[7]],
+@pytest.mark.parametrize("make,kind", [FLOODS[0], FLOODS[1], FLOODS[7]],
                          ids=["resets", "continuations", "pings"])
 def test_floods_over_tls(p, certs, make, kind):
     secure = certs.client_context(["h2"])
