@@ -206,20 +206,6 @@ def test_sessions_resume_with_python(p, certs):
         assert c.socket.session_reused
 
 
-def test_a_session_is_no_key_to_another_name(tls_shop, pod, certs):
-    """RFC 6066 3: a session of TLS 1.2 resumes under its own name only."""
-    other = certs.leaf("exact", "a.test", "w.b.test")
-    p = tls_shop({"v1": [pod().port]},
-                 tls=[certs.shop().tls(), other.tls()])
-    context = certs.client_context(version=ssl.TLSVersion.TLSv1_2)
-    with TlsClient(p.tls, context, "shop.test") as c:
-        assert c.ask().status == 200
-        session = c.socket.session
-    with TlsClient(p.tls, context, "a.test", session=session) as c:
-        assert not c.socket.session_reused
-        assert c.peer() == other.der
-
-
 # OCSP
 
 def test_ocsp_responses_are_stapled(tls_shop, pod, certs):

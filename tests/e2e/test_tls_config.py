@@ -275,7 +275,7 @@ def test_a_listener_turns_to_tls_and_back(renewed, certs):
     """At the same address; what was accepted goes on as it was."""
     p = renewed
     both = copy.deepcopy(p.config)
-    both["listen"][0]["tls"] = both["listen"][1]["tls"]
+    both["listen"][0]["tls"] = copy.deepcopy(both["listen"][1]["tls"])
     with Client(p.port) as plain:
         assert plain.ask().status == 200
         p.write(both)

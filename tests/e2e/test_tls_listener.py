@@ -150,8 +150,8 @@ def test_redirect_to_https(redirect):
                        ("[::1]:8080", "[::1]"), ("10.1.2.3", "10.1.2.3"),
                        ("unknown.test", "unknown.test")):
         assert location(p.port, host=host) == (301, f"https://{want}/")
-    assert location(p.port, target="http://other.test/z?q") == (
-        301, "https://other.test/z?q")
+    assert location(p.port, target="http://other.test/z?q",
+                    host="other.test") == (301, "https://other.test/z?q")
     assert p.backend.asked == []
 
 
