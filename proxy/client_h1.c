@@ -489,7 +489,6 @@ client_h1_new(struct session *s)
 	c->base.magic = CLIENT_MAGIC;
 	c->base.ops = &ch1_ops;
 	c->base.session = &c->session;
-	c->state = CH1_IDLE;
 	conn_own(s->conn, ch1_on_event, c);
 	session_list(&c->session, &ch1_session_ops);
 	return c;
@@ -502,8 +501,7 @@ client_h1_begin(struct session *s, struct span early)
 
 	if (c == NULL)
 		return;
-	session_timeout(&c->session,
-	    (uint64_t)session_settings(&c->session)->timeouts.idle * 1000u);
+	ch1_idle(c);
 	ch1_keep(c, early);
 	if (early.n > 0 && c->state != CH1_CLOSED)
 		conn_kick(c->session.conn);

@@ -86,26 +86,30 @@ ch1_finish(struct client_h1 *c, bool all_read)
 }
 
 void
-ch1_next(struct client_h1 *c)
+ch1_idle(struct client_h1 *c)
 {
-	uint64_t idle =
+	uint64_t idle_us =
 	    (uint64_t)session_settings(&c->session)->timeouts.idle * 1000u;
 
+	c->state = CH1_IDLE;
+	session_timeout(&c->session,
+	    c->session.worker->draining ? CH1_DRAIN_IDLE_US : idle_us);
+}
+
+void
+ch1_next(struct client_h1 *c)
+{
 	conn_flush(session_loop(&c->session));
 	if (c->state == CH1_CLOSED)
 		return;
-	if (conn_backlog(c->session.conn) >
-	    0) { /* its next turn is CONN_DRAINED */
-		c->state = CH1_WAIT;
+	if (conn_backlog(c->session.conn) > 0) {
+		c->state = CH1_WAIT; /* its next turn is CONN_DRAINED */
 		ch1_body_timeout(c);
 		return;
 	}
-	c->state = CH1_IDLE;
 	c->scanned = 0;
 	c->held = false;
-	if (c->session.worker->draining)
-		idle = CH1_DRAIN_IDLE_US;
-	session_timeout(&c->session, idle);
+	ch1_idle(c);
 	conn_resume(c->session.conn);
 	if (!fifo_empty(&c->in))
 		conn_kick(c->session.conn);

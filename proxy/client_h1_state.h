@@ -77,6 +77,9 @@ void ch1_close(struct client_h1 *c);
  */
 void ch1_finish(struct client_h1 *c, bool all_read);
 
+/* Between requests, for the time that this may take. */
+void ch1_idle(struct client_h1 *c);
+
 /*
  * The response was ordered: once the client has taken it, the connection is
  * free for the next request, which may be here already.

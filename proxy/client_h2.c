@@ -464,8 +464,8 @@ client_h2_begin(struct session *s, struct span early)
 	h2_link_init(&c->link, session_loop(s), &s->worker->h2_memory, s->conn,
 	    on_pumped);
 	c->guard = h2_guard_new(session_settings(s)->limits.http2.streams);
-	c->link.session = client_h2_session_new(c);
-	if (c->guard == NULL || c->link.session == NULL)
+	if (c->guard == NULL ||
+	    !h2_link_open(&c->link, true, &client_h2_calls, c))
 		goto fail;
 	c->session = *s;
 	conn_own(s->conn, on_event, c);

@@ -12,8 +12,6 @@
 #include "proxy/websocket.h"
 #include "proxy/worker_state.h"
 
-/* More than any config may allow. */
-#define CONTINUATIONS_MAX 1000000u
 /*
  * A field section that is too large is refused with 431. HPACK can make a
  * few bytes of it into many: this many times the limit is no mistake.
@@ -266,36 +264,11 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	return 0;
 }
 
-nghttp2_session *
-client_h2_session_new(struct client_h2 *c)
-{
-	nghttp2_session_callbacks *calls = NULL;
-	nghttp2_option *option = NULL;
-	nghttp2_session *session = NULL;
-
-	if (nghttp2_session_callbacks_new(&calls) != 0 ||
-	    nghttp2_option_new(&option) != 0)
-		goto done;
-	h2_link_callbacks(calls);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(
-	    calls, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(
-	    calls, on_frame_recv);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-	    calls, on_data);
-	nghttp2_session_callbacks_set_on_frame_send_callback(
-	    calls, on_frame_send);
-	nghttp2_session_callbacks_set_on_stream_close_callback(
-	    calls, on_stream_close);
-	nghttp2_option_set_no_auto_window_update(option, 1);
-	nghttp2_option_set_no_closed_streams(option, 1);
-	/* the guard counts them, by the config's limit */
-	nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
-	nghttp2_session_server_new3(
-	    &session, calls, c, option, &c->link.memory);
-done:
-	nghttp2_option_del(option);
-	nghttp2_session_callbacks_del(calls);
-	return session;
-}
+const struct h2_calls client_h2_calls = {
+    .begin_headers = on_begin_headers,
+    .header = on_header,
+    .frame_recv = on_frame_recv,
+    .data = on_data,
+    .frame_send = on_frame_send,
+    .stream_close = on_stream_close,
+};

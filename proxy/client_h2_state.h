@@ -79,8 +79,8 @@ void client_h2_say_last(struct client_h2 *c);
 /* Its peer did too much of it. */
 void client_h2_flood(struct client_h2 *c, enum h2_flood flood);
 
-/* client_h2_frames.c: NULL without memory. */
-nghttp2_session *client_h2_session_new(struct client_h2 *c);
+/* client_h2_frames.c; the owner is a struct client_h2. */
+extern const struct h2_calls client_h2_calls;
 
 /* The stream has to move on within timeouts.body from now. */
 void h2_stream_hurry(struct h2_stream *s);

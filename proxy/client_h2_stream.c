@@ -175,6 +175,10 @@ h2_reset(struct client *base, enum err reason)
 
 	(void)reason;
 	s->txn = NULL;
+	if (s->closed)
+		return;
+	/* what it got so far leaves first: a reset overtakes it */
+	h2_link_pump(&s->h2->link);
 	h2_body_free(&s->out);
 	h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
 }

@@ -15,6 +15,9 @@
 /* Frames are collected in the loop's head buffer; that is large enough. */
 #define FRAME_HEADER 9u
 
+/* More than any config may allow. */
+#define CONTINUATIONS_MAX 1000000u
+
 /* Trailer fields that were copied, until the body in front of them has left. */
 struct h2_trailers {
 	unsigned n;
@@ -40,13 +43,6 @@ h2_link_init(struct h2_link *k, struct loop *l, struct h2_memory *m,
 	*k = (struct h2_link){.loop = l, .conn = c, .pumped = pumped};
 	TAILQ_INIT(&k->drained);
 	k->pages.memory = m;
-	k->memory = (nghttp2_mem){
-	    .mem_user_data = &k->pages,
-	    .malloc = h2_pages_malloc,
-	    .free = h2_pages_free,
-	    .calloc = h2_pages_calloc,
-	    .realloc = h2_pages_realloc,
-	};
 }
 
 void
@@ -332,11 +328,58 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame,
 	return k->over ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-void
-h2_link_callbacks(nghttp2_session_callbacks *callbacks)
+static void
+set_calls(nghttp2_session_callbacks *all, const struct h2_calls *calls)
 {
-	nghttp2_session_callbacks_set_send_data_callback(
-	    callbacks, on_send_data);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(
+	    all, calls->begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(all, calls->header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(
+	    all, calls->frame_recv);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
+	    all, calls->data);
+	nghttp2_session_callbacks_set_on_frame_send_callback(
+	    all, calls->frame_send);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(
+	    all, calls->frame_not_send);
+	nghttp2_session_callbacks_set_on_stream_close_callback(
+	    all, calls->stream_close);
+	nghttp2_session_callbacks_set_send_data_callback(all, on_send_data);
+}
+
+bool
+h2_link_open(
+    struct h2_link *k, bool server, const struct h2_calls *calls, void *owner)
+{
+	nghttp2_mem memory = {
+	    .mem_user_data = &k->pages,
+	    .malloc = h2_pages_malloc,
+	    .free = h2_pages_free,
+	    .calloc = h2_pages_calloc,
+	    .realloc = h2_pages_realloc,
+	};
+	nghttp2_session_callbacks *all = NULL;
+	nghttp2_option *option = NULL;
+
+	if (nghttp2_session_callbacks_new(&all) != 0 ||
+	    nghttp2_option_new(&option) != 0)
+		goto done;
+	set_calls(all, calls);
+	nghttp2_option_set_no_auto_window_update(option, 1);
+	nghttp2_option_set_no_closed_streams(option, 1);
+	/* of a client, h2_guard counts them, by the config's limit */
+	if (server)
+		nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+	if (server)
+		nghttp2_session_server_new3(
+		    &k->session, all, owner, option, &memory);
+	else
+		nghttp2_session_client_new3(
+		    &k->session, all, owner, option, &memory);
+done:
+	nghttp2_option_del(option);
+	nghttp2_session_callbacks_del(all);
+	return k->session != NULL;
 }
 
 static void

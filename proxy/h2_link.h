@@ -29,7 +29,6 @@ struct h2_body;
 struct h2_link {
 	nghttp2_session *session;
 	struct h2_pages pages;
-	nghttp2_mem memory; /* for the session: from the pages */
 	struct conn *conn;
 	struct loop *loop;
 	/* told after each h2_link_pump(), also of a link that is over */
@@ -45,18 +44,33 @@ struct h2_link {
 	TAILQ_HEAD(, h2_body) drained;
 };
 
-/* The session is made by the caller, with memory from the link's pages. */
+/* The calls of a session that its owner takes; see nghttp2.h. NULL = not. */
+struct h2_calls {
+	nghttp2_on_begin_headers_callback begin_headers;
+	nghttp2_on_header_callback header;
+	nghttp2_on_frame_recv_callback frame_recv;
+	nghttp2_on_data_chunk_recv_callback data;
+	nghttp2_on_frame_send_callback frame_send;
+	nghttp2_on_frame_not_send_callback frame_not_send;
+	nghttp2_on_stream_close_callback stream_close;
+};
+
+/* Without a session yet. */
 void h2_link_init(struct h2_link *k, struct loop *l, struct h2_memory *m,
     struct conn *c, void (*pumped)(struct h2_link *k));
+/*
+ * Makes the session, of a server or a client; the owner is its calls'
+ * user_data. Windows open only by nghttp2_session_consume(). False without
+ * memory.
+ */
+bool h2_link_open(
+    struct h2_link *k, bool server, const struct h2_calls *calls, void *owner);
 /* It is quiet for the time being: memory that it does not need goes. */
 void h2_link_rest(struct h2_link *k);
 /* No frame leaves any more; the session lives until h2_link_free(). */
 void h2_link_end(struct h2_link *k);
 /* Not from within a callback of the session: from the dead list. */
 void h2_link_free(struct h2_link *k);
-
-/* Sets the callbacks that a link needs on a set of them. */
-void h2_link_callbacks(nghttp2_session_callbacks *callbacks);
 
 /*
  * Frames that were submitted will leave before the next wait, and pumped() be

@@ -407,8 +407,7 @@ trunk_new(struct worker *w, const struct version *v, struct pod *pod)
 	if (k->conn == NULL)
 		goto fail;
 	h2_link_init(&k->link, &w->loop, &w->h2_memory, k->conn, on_pumped);
-	k->link.session = trunk_session_new(k);
-	if (k->link.session == NULL) {
+	if (!h2_link_open(&k->link, false, &trunk_calls, k)) {
 		conn_close(k->conn);
 		saved = ENOMEM;
 		goto fail;

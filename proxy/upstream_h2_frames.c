@@ -210,34 +210,11 @@ on_frame_not_send(
 	return 0;
 }
 
-nghttp2_session *
-trunk_session_new(struct trunk *k)
-{
-	nghttp2_session_callbacks *calls = NULL;
-	nghttp2_option *option = NULL;
-	nghttp2_session *session = NULL;
-
-	if (nghttp2_session_callbacks_new(&calls) != 0 ||
-	    nghttp2_option_new(&option) != 0)
-		goto done;
-	h2_link_callbacks(calls);
-	nghttp2_session_callbacks_set_on_begin_headers_callback(
-	    calls, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(
-	    calls, on_frame_recv);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
-	    calls, on_data);
-	nghttp2_session_callbacks_set_on_stream_close_callback(
-	    calls, on_stream_close);
-	nghttp2_session_callbacks_set_on_frame_not_send_callback(
-	    calls, on_frame_not_send);
-	nghttp2_option_set_no_auto_window_update(option, 1);
-	nghttp2_option_set_no_closed_streams(option, 1);
-	nghttp2_session_client_new3(
-	    &session, calls, k, option, &k->link.memory);
-done:
-	nghttp2_option_del(option);
-	nghttp2_session_callbacks_del(calls);
-	return session;
-}
+const struct h2_calls trunk_calls = {
+    .begin_headers = on_begin_headers,
+    .header = on_header,
+    .frame_recv = on_frame_recv,
+    .data = on_data,
+    .frame_not_send = on_frame_not_send,
+    .stream_close = on_stream_close,
+};

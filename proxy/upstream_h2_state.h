@@ -95,8 +95,8 @@ void trunk_answered(struct trunk *k, struct upstream_h2 *u);
 /* A stream has ended. */
 void trunk_settle(struct trunk *k);
 
-/* upstream_h2_frames.c: NULL without memory. */
-nghttp2_session *trunk_session_new(struct trunk *k);
+/* upstream_h2_frames.c; the owner is a struct trunk. */
+extern const struct h2_calls trunk_calls;
 
 /* upstream_h2_stream.c */
 

@@ -19,6 +19,7 @@ class Service(grpc.GenericRpcHandler):
     def __init__(self):
         self.asked = 0
         self.gate = threading.Event()
+        self.late_begun = threading.Event()
         self.cancelled = threading.Event()
         self.metadata = []
 
@@ -47,6 +48,7 @@ class Service(grpc.GenericRpcHandler):
     def late(self, message, context):
         if not context.add_callback(self.cancelled.set):
             self.cancelled.set()  # it was before we were
+        self.late_begun.set()
         self.gate.wait(PATIENCE)
         return message
 
@@ -223,9 +225,10 @@ def test_deadlines_and_cancelling_reach_the_pod(way):
         calls.Late(b"x", timeout=0.3)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert calls.pod.cancelled.wait(PATIENCE)
+    calls.pod.late_begun.clear()
     calls.pod.cancelled.clear()
     future = calls.Late.future(b"x", timeout=PATIENCE)
-    wait_for(lambda: calls.p.inflight() == 1, "it is at the pod")
+    assert calls.pod.late_begun.wait(PATIENCE)
     future.cancel()
     assert calls.pod.cancelled.wait(PATIENCE)
     calls.p.wait_idle()

@@ -15,7 +15,7 @@ from rawh2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GET,
                    literal, ping, reset, settings, window_update)
 
 KIB = 1024
-GROWTH_KIB = (96 if SAN else 32) * KIB
+GROWTH_KIB = (512 if SAN else 32) * KIB  # a sanitizer keeps what is freed
 ANSWERED_S = 10 if SAN else 1
 FLOOD_S = 1
 ENDED_S = 5 * ANSWERED_S  # a flood that goes on for so long is not ended
