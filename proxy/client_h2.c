@@ -111,6 +111,7 @@ h2_stream_abandon(struct h2_stream *s)
 	s->txn = NULL;
 	if (t != NULL)
 		txn_client_gone(t);
+	h2_stream_consumed(s, fifo_span(&s->in).n);
 	fifo_free(&s->in);
 	h2_section_end(&s->trailers);
 	h2_body_free(&s->out);
@@ -164,6 +165,7 @@ client_h2_leave(struct client_h2 *c, uint32_t code)
 		h2_stream_abandon(s);
 	nghttp2_session_terminate_session(c->link.session, code);
 	h2_link_order(&c->link);
+	session_timeout(&c->session, LINGER_US);
 }
 
 static void
@@ -177,27 +179,49 @@ linger(struct client_h2 *c)
 	conn_kick(c->session.conn);
 }
 
+/* Their writers may go on. */
+static void
+tell_drained(struct client_h2 *c)
+{
+	struct h2_body *b;
+	struct h2_stream *s;
+
+	while (!c->link.over && (b = h2_body_next_drained(&c->link)) != NULL) {
+		s = (struct h2_stream *)((char *)b -
+					 offsetof(struct h2_stream, out));
+		if (s->txn != NULL)
+			txn_client_drained(s->txn);
+	}
+}
+
+/* Closed streams stay readable until the turn is over. */
+static void
+go_on_with_streams(struct client_h2 *c)
+{
+	struct h2_stream *s, *next;
+
+	TAILQ_FOREACH_SAFE (s, &c->streams, link, next) {
+		if (s->cut && !s->closed) {
+			h2_body_free(&s->out);
+			h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+		}
+		h2_stream_deliver(s);
+	}
+}
+
 /* Frames have left. */
 static void
 on_pumped(struct h2_link *k)
 {
 	struct client_h2 *c =
 	    (struct client_h2 *)((char *)k - offsetof(struct client_h2, link));
-	struct h2_body *b;
-	struct h2_stream *s, *next;
 
 	if (k->over)
 		return;
-	while ((b = h2_body_next_drained(k)) != NULL) {
-		s = (struct h2_stream *)((char *)b -
-					 offsetof(struct h2_stream, out));
-		if (s->txn != NULL)
-			txn_client_drained(s->txn);
-	}
-	if (c->resumed && c->state == CH2_OPEN) {
-		c->resumed = false;
-		TAILQ_FOREACH_SAFE (s, &c->streams, link, next)
-			h2_stream_deliver(s);
+	tell_drained(c);
+	if ((c->resumed || c->cut) && c->state == CH2_OPEN) {
+		c->resumed = c->cut = false;
+		go_on_with_streams(c);
 	}
 	if (c->state == CH2_CLOSED || c->state == CH2_LINGER || k->blocked)
 		return;

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "conf/settings.h"
 #include "proxy/client_h2_state.h"
 #include "proxy/conn.h"
@@ -200,6 +201,21 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 	return c->state == CH2_OPEN ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* nghttp2 resets the stream, or ends the connection. */
+static int
+on_invalid_frame(
+    nghttp2_session *session, const nghttp2_frame *frame, int error, void *arg)
+{
+	struct client_h2 *c = arg;
+
+	(void)session;
+	log_debug("HTTP/2 client: stream %d: %s", frame->hd.stream_id,
+	    nghttp2_strerror(error));
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		c->section_due_us = 0;
+	return 0;
+}
+
 static int
 on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     const uint8_t *bytes, size_t n, void *arg)
@@ -268,6 +284,7 @@ const struct h2_calls client_h2_calls = {
     .begin_headers = on_begin_headers,
     .header = on_header,
     .frame_recv = on_frame_recv,
+    .invalid_frame = on_invalid_frame,
     .data = on_data,
     .frame_send = on_frame_send,
     .stream_close = on_stream_close,

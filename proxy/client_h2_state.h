@@ -43,6 +43,7 @@ struct client_h2 {
 	bool last_told : 1;	 /* and said which stream is the last */
 	bool bombed : 1;	 /* its field section is beyond all measure */
 	bool resumed : 1;	 /* a stream's txn takes its body again */
+	bool cut : 1;		 /* a stream is to be */
 };
 
 struct h2_stream {
@@ -50,11 +51,9 @@ struct h2_stream {
 	struct client_h2 *h2;
 	int32_t id;
 	struct txn *txn;
-	union {
-		TAILQ_ENTRY(h2_stream) link;
-		struct dead dead; /* once closed */
-	};
-	struct fifo in; /* of the request's body, while the txn takes none */
+	TAILQ_ENTRY(h2_stream) link;
+	struct dead dead; /* once closed */
+	struct fifo in;	  /* of the request's body, while the txn takes none */
 	struct h2_section trailers; /* behind it */
 	struct h2_body out;	    /* of the response */
 	uint64_t due_us;	    /* it has to move on until then; 0 = any */
@@ -64,6 +63,7 @@ struct h2_stream {
 	bool end_told : 1;	    /* and the txn knows */
 	bool connect : 1;	    /* an extended CONNECT */
 	bool tunnel : 1;	    /* that was accepted */
+	bool cut : 1; /* the pod was lost: a reset ends the response */
 	bool closed : 1;
 };
 
@@ -84,6 +84,8 @@ extern const struct h2_calls client_h2_calls;
 
 /* The stream has to move on within timeouts.body from now. */
 void h2_stream_hurry(struct h2_stream *s);
+/* The windows open again by what the txn took, or will never take. */
+void h2_stream_consumed(struct h2_stream *s, size_t n);
 /* What came of the request goes to the txn, as far as it takes it. */
 void h2_stream_deliver(struct h2_stream *s);
 /* RST_STREAM with this code; the stream closes when that has left. */

@@ -177,10 +177,9 @@ h2_reset(struct client *base, enum err reason)
 	s->txn = NULL;
 	if (s->closed)
 		return;
-	/* what it got so far leaves first: a reset overtakes it */
-	h2_link_pump(&s->h2->link);
-	h2_body_free(&s->out);
-	h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+	/* what it got so far leaves first: a reset would overtake it */
+	s->cut = s->h2->cut = true;
+	h2_link_order(&s->h2->link);
 }
 
 const struct client_ops h2_stream_ops = {
@@ -193,11 +192,10 @@ const struct client_ops h2_stream_ops = {
     .reset = h2_reset,
 };
 
-/* Its windows open again by what the txn took. */
-static void
-consumed(struct h2_stream *s, size_t n)
+void
+h2_stream_consumed(struct h2_stream *s, size_t n)
 {
-	if (s->h2->link.over)
+	if (s->h2->link.over || n == 0)
 		return;
 	nghttp2_session_consume(s->h2->link.session, s->id, n);
 	h2_link_order(&s->h2->link);
@@ -211,7 +209,7 @@ tell_end(struct h2_stream *s)
 	struct h1_head trailers;
 
 	s->end_told = true;
-	if (!s->tunnel || s->out.ended)
+	if (!h2_body_waits(&s->out) && (!s->tunnel || s->out.ended))
 		s->due_us = 0;
 	if (s->tunnel && s->out.ended)
 		s->txn = NULL; /* the pod was first: this ends the txn */
@@ -231,13 +229,13 @@ h2_stream_deliver(struct h2_stream *s)
 		piece = fifo_span(&s->in);
 		txn_request_data(s->txn, piece);
 		conn_flush(session_loop(&s->h2->session));
-		if (s->closed)
+		if (s->closed) /* with that, all of it was given back */
 			return;
 		fifo_consume(&s->in, piece.n);
-		consumed(s, piece.n);
+		h2_stream_consumed(s, piece.n);
 	}
 	if (s->txn == NULL) {
-		consumed(s, fifo_span(&s->in).n);
+		h2_stream_consumed(s, fifo_span(&s->in).n);
 		fifo_free(&s->in);
 	} else if (!s->held && s->read && !s->end_told) {
 		tell_end(s);

@@ -60,6 +60,7 @@ secure_write(struct conn *c, struct iovec *iov, int n)
 {
 	while (n > 0 && c->fd >= 0 && !c->failed) {
 		if (!tls_write(c->tls, &iov, &n)) {
+			c->loop->tls.out_n = 0;
 			conn_fail(c);
 			return;
 		}

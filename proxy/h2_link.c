@@ -108,10 +108,9 @@ collect(struct h2_link *k, struct span bytes)
 {
 	if (bytes.n > k->loop->head_size - k->used)
 		send_collected(k);
-	if (bytes.n > k->loop->head_size) { /* a frame, 16 KiB at most: never */
-		CHECK(bytes.n == 0);
+	if (k->over)
 		return;
-	}
+	CHECK(bytes.n <= k->loop->head_size); /* a frame is much smaller */
 	memcpy(k->loop->head + k->used, bytes.p, bytes.n);
 	k->used += bytes.n;
 	k->collected += bytes.n;
@@ -284,7 +283,7 @@ static void
 body_send(struct h2_body *b, size_t n)
 {
 	struct h2_link *k = b->link;
-	struct span kept = fifo_span(&b->waiting);
+	struct span kept = fifo_span(&b->waiting), piece;
 
 	b->sent += n;
 	if (kept.n > n)
@@ -297,9 +296,12 @@ body_send(struct h2_body *b, size_t n)
 	if (n == 0)
 		return;
 	order_collected(k);
-	conn_write(k->conn, (struct span){b->piece.p, n});
+	if (k->over) /* ordering may send, and fail */
+		return;
+	piece = (struct span){b->piece.p, n};
 	b->piece.p += n;
 	b->piece.n -= n;
+	conn_write(k->conn, piece);
 }
 
 /* A DATA frame leaves: its header comes from nghttp2, the rest from us. */
@@ -317,6 +319,11 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame,
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (k->blocked)
 		return NGHTTP2_ERR_WOULDBLOCK;
+	/* first, since sending may fail and end all this */
+	if (FRAME_HEADER + n > k->loop->head_size - k->used)
+		send_collected(k);
+	if (k->over)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (body_size(b) < n) /* it was freed: the stream is to be reset */
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	collect(k, (struct span){(const char *)header, FRAME_HEADER});
@@ -336,6 +343,8 @@ set_calls(nghttp2_session_callbacks *all, const struct h2_calls *calls)
 	nghttp2_session_callbacks_set_on_header_callback(all, calls->header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(
 	    all, calls->frame_recv);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+	    all, calls->invalid_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
 	    all, calls->data);
 	nghttp2_session_callbacks_set_on_frame_send_callback(

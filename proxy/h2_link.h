@@ -49,6 +49,7 @@ struct h2_calls {
 	nghttp2_on_begin_headers_callback begin_headers;
 	nghttp2_on_header_callback header;
 	nghttp2_on_frame_recv_callback frame_recv;
+	nghttp2_on_invalid_frame_recv_callback invalid_frame;
 	nghttp2_on_data_chunk_recv_callback data;
 	nghttp2_on_frame_send_callback frame_send;
 	nghttp2_on_frame_not_send_callback frame_not_send;

@@ -504,7 +504,7 @@ txn_request_failed(struct txn *t, enum err reason)
 	if (err_reason(reason) != REASON_NONE)
 		stats_failure(t->version, t->worker->index, reason);
 	t->reason = reason;
-	if (t->state != TXN_RECEIVE) {
+	if (t->state != TXN_RECEIVE && t->state != TXN_TUNNEL) {
 		txn_reply(t, reason);
 		return;
 	}

@@ -559,10 +559,9 @@ uh1_on_broken(struct upstream_h1 *u)
 	}
 	if ((u->state == UH1_HEAD || u->state == UH1_BODY) &&
 	    conn_read_on(u->conn)) {
-		uh1_on_readable(u);
-		/* the rest when the client has room, or in the next turn */
-		if (u->state != UH1_CLOSED && conn_unread(u->conn))
-			return;
+		/* not now: the scratch buffer may be in use */
+		conn_kick(u->conn);
+		return;
 	}
 	if (u->state == UH1_HEAD || u->state == UH1_BODY ||
 	    u->state == UH1_TUNNEL)

@@ -106,13 +106,21 @@ unlink_from_pod(struct trunk *k)
 	*at = k->next;
 }
 
-/* How a stream is lost when its connection is. */
-static enum upstream_loss
-loss_of(const struct trunk *k, const struct upstream_h2 *u)
+/* A stream is lost because its connection is, if it was not before. */
+static void
+lose(struct trunk *k, struct upstream_h2 *u, enum err reason, bool connecting)
 {
-	if (u->id == 0)
-		return LOSS_UNSENT;
-	return k->served && !u->answered ? LOSS_STALE : LOSS_PLAIN;
+	enum upstream_loss loss = LOSS_PLAIN;
+
+	if (u->doom != ERR_NONE) {
+		reason = u->doom;
+		loss = u->doom_loss;
+	} else if (!connecting && u->id == 0) {
+		loss = LOSS_UNSENT;
+	} else if (k->served && !u->answered) {
+		loss = LOSS_STALE;
+	}
+	upstream_h2_fail(u, reason, loss);
 }
 
 /* Closes now; the streams fail for that reason. */
@@ -135,8 +143,7 @@ trunk_close(struct trunk *k, enum err reason)
 		if (u->closed)
 			upstream_h2_bury(u);
 		else if (!u->complete) /* else the txn gets the rest of it */
-			upstream_h2_fail(
-			    u, reason, connecting ? LOSS_PLAIN : loss_of(k, u));
+			lose(k, u, reason, connecting);
 	}
 	k->nstreams--;
 	trunk_settle(k);
@@ -158,8 +165,10 @@ trunk_settle(struct trunk *k)
 		loop_bury(&k->worker->loop, &k->dead, trunk_free);
 	else if (k->state == TRUNK_OPEN && !k->worker->draining)
 		trunk_idle(k);
-	else
+	else {
 		h2_link_order(&k->link); /* closed once all has left */
+		trunk_due(k, now_of(k) + patience_us(k));
+	}
 }
 
 void
@@ -315,7 +324,9 @@ on_timeout(struct trunk *k)
 		return;
 	}
 	expire_streams(k);
-	if (is_silent(k)) {
+	if (k->nstreams == 0 && k->state == TRUNK_LEAVING) {
+		trunk_close(k, ERR_POD_RESET);
+	} else if (is_silent(k)) {
 		log_warn("pod %s: nothing to be heard on its HTTP/2 connection",
 		    k->pod->address.text);
 		trunk_close(k, ERR_POD_RESET);
@@ -324,6 +335,7 @@ on_timeout(struct trunk *k)
 		nghttp2_session_terminate_session(
 		    k->link.session, NGHTTP2_NO_ERROR);
 		h2_link_order(&k->link);
+		trunk_due(k, now_of(k) + patience_us(k));
 	} else {
 		set_due(k);
 	}
@@ -449,16 +461,15 @@ find_trunk(struct worker *w, const struct version *v, struct pod *pod)
 	for (k = pod->slots[w->index].trunks; k != NULL; k = k->next)
 		if (k->protocol == v->protocol && k->tls == v->tls &&
 		    (k->state == TRUNK_CONNECTING || k->state == TRUNK_OPEN) &&
-		    k->nstreams < room_of(k))
+		    !k->refusing && k->nstreams < room_of(k))
 			return k;
 	return NULL;
 }
 
 struct upstream *
-upstream_h2_acquire(
-    struct worker *w, const struct version *v, struct pod *pod, bool fresh)
+upstream_h2_acquire(struct worker *w, const struct version *v, struct pod *pod)
 {
-	struct trunk *k = fresh ? NULL : find_trunk(w, v, pod);
+	struct trunk *k = find_trunk(w, v, pod);
 	struct upstream_h2 *u;
 
 	if (k == NULL)

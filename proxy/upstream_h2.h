@@ -10,12 +10,12 @@ struct version;
 struct worker;
 
 /*
- * A stream on a connection that has room for one, or on a new one: always
- * with `fresh`. The txn that it is then given is told when it is ready, unless
- * it is already. NULL with errno set.
+ * A stream on a connection that has room for one, or on a new one. The txn that
+ * it is then given is told when it is ready, unless it is already. NULL with
+ * errno set.
  */
 struct upstream *upstream_h2_acquire(
-    struct worker *w, const struct version *v, struct pod *pod, bool fresh);
+    struct worker *w, const struct version *v, struct pod *pod);
 
 /*
  * Connections that are idle, and all if `gone` only to pods that the plan no

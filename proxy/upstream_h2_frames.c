@@ -168,9 +168,9 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t id,
 static int
 on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 {
+	struct trunk *k = arg;
 	struct upstream_h2 *u = find(session, id);
 
-	(void)arg;
 	if (u == NULL)
 		return 0;
 	if (u->closed) {
@@ -179,13 +179,19 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	}
 	u->forgotten = true;
 	h2_body_free(&u->out);
-	/* else its txn is still to get what has come of the response */
-	if (!u->complete)
-		upstream_h2_fail(u,
-		    code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_RESPONSE
-						   : ERR_POD_RESET,
-		    /* the pod has not looked at it (RFC 9113 8.7) */
-		    code == NGHTTP2_REFUSED_STREAM ? LOSS_UNSENT : LOSS_PLAIN);
+	if (u->complete) /* its txn is still to get what has come of it */
+		return 0;
+	/* frames may be half way out: the txn is told when they are */
+	u->doom =
+	    code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_RESPONSE : ERR_POD_RESET;
+	u->doom_loss = LOSS_PLAIN;
+	if (code == NGHTTP2_REFUSED_STREAM) {
+		/* the pod has not looked at it (RFC 9113 8.7) */
+		u->doom_loss = LOSS_UNSENT;
+		k->refusing = true;
+	}
+	k->doomed = true;
+	h2_link_order(&k->link);
 	return 0;
 }
 

@@ -47,6 +47,7 @@ struct trunk {
 	uint64_t owed_us;     /* since then the pod owes us a word; 0 = not */
 	uint64_t pinged_us;   /* and was asked for one; 0 = not yet */
 	bool served : 1;      /* an earlier stream was answered */
+	bool refusing : 1;    /* a stream was refused, and none ended since */
 	bool spoke : 1;	      /* something but an answer to PING has come */
 	bool resumed : 1;     /* a stream's txn takes its body again */
 	bool doomed : 1;      /* a stream's `doom` is set */
@@ -78,6 +79,7 @@ struct upstream_h2 {
 	bool end_told : 1;   /* and the txn knows */
 	bool forgotten : 1;  /* by nghttp2 */
 	bool closed : 1;     /* by its txn */
+	bool buried : 1;
 	struct dead dead;
 };
 

@@ -41,6 +41,7 @@ upstream_h2_free(struct dead *d)
 				   offsetof(struct upstream_h2, dead));
 
 	CHECK(u->closed);
+	h2_body_free(&u->out);
 	upstream_fini(&u->base);
 	free(u);
 }
@@ -51,10 +52,27 @@ upstream_h2_bury(struct upstream_h2 *u)
 	struct trunk *k = u->trunk;
 
 	CHECK(u->closed);
+	if (u->buried)
+		return;
+	u->buried = true;
+	if (u->answered)
+		k->refusing = false;
 	TAILQ_REMOVE(&k->streams, u, link);
 	k->nstreams--;
 	loop_bury(&k->worker->loop, &u->dead, upstream_h2_free);
 	trunk_settle(k);
+}
+
+/* The windows open again by what the txn took, or will never take. */
+static void
+consumed(struct upstream_h2 *u, size_t n)
+{
+	struct h2_link *k = &u->trunk->link;
+
+	if (k->over || n == 0)
+		return;
+	nghttp2_session_consume(k->session, u->id, n);
+	h2_link_order(k);
 }
 
 /*
@@ -72,6 +90,7 @@ stream_end(struct upstream_h2 *u)
 	u->base.txn = NULL;
 	u->due_us = 0;
 	trunk_answered(k, u);
+	consumed(u, fifo_span(&u->in).n);
 	fifo_free(&u->in);
 	h2_section_end(&u->trailers);
 	if (u->id > 0 && !u->forgotten && (!u->complete || !u->out.ended)) {
@@ -295,18 +314,6 @@ static const struct upstream_ops upstream_h2_ops = {
     .close = h2_close,
 };
 
-/* Its window opens again by what the txn took. */
-static void
-consumed(struct upstream_h2 *u, size_t n)
-{
-	struct h2_link *k = &u->trunk->link;
-
-	if (k->over || n == 0)
-		return;
-	nghttp2_session_consume(k->session, u->id, n);
-	h2_link_order(k);
-}
-
 static void
 tell_end(struct upstream_h2 *u)
 {
@@ -335,9 +342,9 @@ upstream_h2_deliver(struct upstream_h2 *u)
 		piece = fifo_span(&u->in);
 		u->base.events->data(u->base.txn, piece);
 		conn_flush(&u->base.worker->loop);
-		consumed(u, piece.n);
-		if (u->closed)
+		if (u->closed) /* with that, all of it was given back */
 			return;
+		consumed(u, piece.n);
 		fifo_consume(&u->in, piece.n);
 	}
 	if (u->base.txn != NULL && !u->held && u->complete && !u->end_told)

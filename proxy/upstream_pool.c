@@ -49,7 +49,7 @@ get(struct worker *w, const struct version *v, struct pod *pod, bool fresh)
 	struct upstream *u;
 
 	if (v->protocol != POD_HTTP1)
-		return upstream_h2_acquire(w, v, pod, fresh);
+		return upstream_h2_acquire(w, v, pod);
 	u = fresh ? NULL : take_idle(w, v, pod);
 	return u != NULL ? u : upstream_h1_connect(w, v, pod);
 }
