@@ -180,7 +180,7 @@ class H2Client:
         if isinstance(event, h2.events.DataReceived):
             reply.body += event.data
             n, stream = event.flow_controlled_length, event.stream_id
-            if stream in self.held:
+            if n and stream in self.held:
                 self.taken[stream] = self.taken.get(stream, 0) + n
                 self.h2.increment_flow_control_window(n)
             elif n:

@@ -161,10 +161,11 @@ class H2Connection:
         self.deaf = False  # as if the network swallowed all
         self.unheard = b""
         self.last = None  # behind our GOAWAY: the last stream to be served
+        self.left = False  # behind that, nothing more is said
 
     def flush(self):
         data = self.h2.data_to_send()
-        if data and not self.deaf:
+        if data and not self.deaf and not self.left:
             self.writer.write(data)
 
     async def window(self):
@@ -250,7 +251,14 @@ class H2Connection:
         self.leave()
 
     def leave(self):
-        if self.last is not None and not self.streams:
+        """What it has said must not be lost to an RST: that is what a close
+        makes of bytes that come in behind it."""
+        if self.last is None or self.streams or self.left:
+            return
+        self.left = True
+        if self.writer.can_write_eof():
+            self.writer.write_eof()
+        else:
             self.writer.close()
 
 

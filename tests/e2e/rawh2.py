@@ -81,9 +81,9 @@ class RawH2:
     """Sends bytes, and takes frames apart."""
 
     def __init__(self, port, context=None, first=None, greet=True,
-                 timeout=PATIENCE):
+                 timeout=PATIENCE, accepted=None):
         """`first`: sent instead of empty settings behind the preface."""
-        self.socket = dial(port, context, timeout=timeout)
+        self.socket = accepted or dial(port, context, timeout=timeout)
         self.buffer = bytearray()
         self.decoder = hpack.Decoder(max_header_list_size=1 << 20)
         self.seen = []
@@ -208,3 +208,23 @@ class RawH2:
             pass
         return bool(data)
 
+
+class RawPod(RawH2):
+    """The other end: a connection from the proxy, once it is accepted."""
+
+    def __init__(self, accepted, first=None):
+        super().__init__(None, accepted=accepted, greet=False)
+        while len(self.buffer) < len(PREFACE):
+            data = self.socket.recv(1 << 16)
+            assert data, "closed without a preface"
+            self.buffer += data
+        assert self.buffer.startswith(PREFACE)
+        del self.buffer[:len(PREFACE)]
+        self.send(settings() if first is None else first)
+
+    def request(self):
+        """The number of the next stream."""
+        return self.until(lambda g: g.kind == HEADERS, "a request").stream
+
+    def answer(self, stream, status, flags=END_STREAM | END_HEADERS):
+        self.send(headers(stream, [(":status", str(status))], flags))
