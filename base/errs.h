@@ -34,7 +34,7 @@ enum reason {
 	X(REDIRECT_307,     307, false, REASON_NONE,         "redirected, same method")         \
 	X(REDIRECT_308,     308, false, REASON_NONE,         "redirected for good, same method") \
 	X(BAD_REQUEST,      400, false, REASON_NONE,         "malformed request")                     \
-	X(NO_ROUTE,         404, false, REASON_NONE,         "no service for this host and path")     \
+	X(NO_ROUTE,         404, false, REASON_NONE,         "no service takes this request")         \
 	X(HEADER_TIMEOUT,   408, false, REASON_NONE,         "request head took too long")            \
 	X(BODY_TIMEOUT,     408, false, REASON_CLIENT_ABORT, "request body took too long")            \
 	X(BODY_TOO_LARGE,   413, false, REASON_NONE,         "request body exceeds the limit")        \

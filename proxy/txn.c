@@ -36,6 +36,8 @@
 /* Most heads fit: then a transaction is one allocation, and that a spare. */
 #define FIRST_BLOCK 3072u
 #define SPARES_MAX  256u
+/* A route's path and host, twice, and its fields: see router/route.h. */
+#define ROUTE_GROWTH (2u * 2048u + EDITS_BYTES_MAX)
 /* The pod of each attempt: the first, the retries, a stale connection. */
 #define ATTEMPTS_MAX PICK_TRIED_MAX
 
@@ -137,7 +139,8 @@ txn_new(struct worker *w, struct client *c)
 	t->chosen = -1;
 	t->rule = -1;
 	arena_init(&t->arena, t->first, sizeof t->first,
-	    sizeof t->first + 3u * w->settings->limits.header_bytes);
+	    sizeof t->first + 3u * w->settings->limits.header_bytes +
+		ROUTE_GROWTH);
 	return t;
 }
 
