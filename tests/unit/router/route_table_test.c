@@ -450,8 +450,18 @@ rank_path(const struct route_spec *r, const char *path)
 	return n == 0 || path[n] == '/' || path[n] == '\0' ? 1 + n : 0;
 }
 
+/* One or no method per route. */
+static size_t
+rank_method(const struct route_spec *r, const char *method)
+{
+	if (r->nmethods == 0)
+		return 1;
+	return strcmp(r->methods[0], method) == 0 ? 2 : 0;
+}
+
 static const char *
-find_plainly(const struct spec *spec, const char *host, const char *path)
+find_plainly(const struct spec *spec, const char *method, const char *host,
+    const char *path)
 {
 	const char *name = "";
 	size_t best = 0;
@@ -462,9 +472,11 @@ find_plainly(const struct spec *spec, const char *host, const char *path)
 		for (size_t j = 0; j < s->nroutes; j++) {
 			size_t h = rank_host(s->routes[j].host, host);
 			size_t p = rank_path(&s->routes[j], path);
+			size_t m = rank_method(&s->routes[j], method);
+			size_t rank = (h * 10000 + p) * 10 + m;
 
-			if (h > 0 && p > 0 && h * 10000 + p > best) {
-				best = h * 10000 + p;
+			if (h > 0 && p > 0 && m > 0 && rank > best) {
+				best = rank;
 				name = s->name;
 			}
 		}
@@ -476,14 +488,21 @@ find_plainly(const struct spec *spec, const char *host, const char *path)
 static void
 forget_route(struct service_spec *s)
 {
-	free(s->routes[0].host);
-	free(s->routes[0].path);
+	struct route_spec *r = &s->routes[0];
+
+	for (size_t i = 0; i < r->nmethods; i++)
+		free(r->methods[i]);
+	free(r->methods);
+	free(r->host);
+	free(r->path);
 	s->nroutes = 0;
 }
 
 static void
 test_random_routes(void **state)
 {
+	static const char *const methods[] = {"GET", "PUT", "POST"};
+
 	(void)state;
 	for (int round = 0; round < 60; round++) {
 		struct spec *spec = spec_new();
@@ -498,6 +517,8 @@ test_random_routes(void **state)
 			random_path(path, sizeof path);
 			build_route(spec, chance(5) ? host : NULL,
 			    chance(2) ? PATH_EXACT : PATH_PREFIX, path);
+			if (chance(2))
+				build_method(spec, methods[chance(2)]);
 			t = route_table_new(spec, why, sizeof why);
 			if (t == NULL)
 				forget_route(build_last(spec));
@@ -505,10 +526,13 @@ test_random_routes(void **state)
 		}
 		t = make(spec);
 		for (int i = 0; i < 300; i++) {
+			const char *method = methods[chance(3)];
+
 			random_host(host, sizeof host, false);
 			random_path(path, sizeof path);
-			assert_string_equal(find(t, spec, host, path),
-			    find_plainly(spec, host, path));
+			assert_string_equal(
+			    find_by(t, spec, method, host, path),
+			    find_plainly(spec, method, host, path));
 		}
 		route_table_drop(t);
 		spec_free(spec);
