@@ -28,8 +28,13 @@ enum reason {
 	X(LAST_HOP,         200, false, REASON_NONE,         "Max-Forwards ends here")                \
 	X(USE_HTTPS,        301, false, REASON_NONE,         "redirected to https")                   \
 	X(USE_HTTPS_ALIKE,  308, false, REASON_NONE,         "redirected to https, same method")      \
+	X(REDIRECT_301,     301, false, REASON_NONE,         "redirected for good")             \
+	X(REDIRECT_302,     302, false, REASON_NONE,         "redirected")                      \
+	X(REDIRECT_303,     303, false, REASON_NONE,         "redirected, to be asked for with GET") \
+	X(REDIRECT_307,     307, false, REASON_NONE,         "redirected, same method")         \
+	X(REDIRECT_308,     308, false, REASON_NONE,         "redirected for good, same method") \
 	X(BAD_REQUEST,      400, false, REASON_NONE,         "malformed request")                     \
-	X(NO_ROUTE,         404, false, REASON_NONE,         "no service for this host and path")     \
+	X(NO_ROUTE,         404, false, REASON_NONE,         "no service takes this request")         \
 	X(HEADER_TIMEOUT,   408, false, REASON_NONE,         "request head took too long")            \
 	X(BODY_TIMEOUT,     408, false, REASON_CLIENT_ABORT, "request body took too long")            \
 	X(BODY_TOO_LARGE,   413, false, REASON_NONE,         "request body exceeds the limit")        \

@@ -10,6 +10,7 @@ struct place {
 	const struct node *node;
 	const struct address *address;
 	const struct route_spec *route;
+	const char *method; /* of the route; "": any */
 	const struct service_spec *service;
 	size_t path_len; /* of the route, as compared */
 };
@@ -146,7 +147,8 @@ route_compare(const struct place *a, const struct place *b)
 		return a->route->kind < b->route->kind ? -1 : 1;
 	if (a->path_len != b->path_len)
 		return a->path_len < b->path_len ? -1 : 1;
-	return memcmp(a->route->path, b->route->path, a->path_len);
+	order = memcmp(a->route->path, b->route->path, a->path_len);
+	return order != 0 ? order : strcmp(a->method, b->method);
 }
 
 static int
@@ -169,6 +171,22 @@ compared_length(const struct route_spec *r)
 	return n;
 }
 
+/* One place for each of its methods. */
+static void
+add_route(struct errors *e, struct places *p, struct place here)
+{
+	const struct route_spec *r = here.route;
+
+	here.path_len = compared_length(r);
+	here.method = "";
+	if (r->nmethods == 0)
+		places_add(e, p, here);
+	for (size_t i = 0; i < r->nmethods; i++) {
+		here.method = r->methods[i];
+		places_add(e, p, here);
+	}
+}
+
 static void
 add_routes(struct errors *e, struct places *p, const struct node *service,
     const struct service_spec *s)
@@ -180,10 +198,8 @@ add_routes(struct errors *e, struct places *p, const struct node *service,
 		const struct route_spec *r = &s->routes[i];
 		struct place here = {.node = m, .route = r, .service = s};
 
-		if (r->path == NULL)
-			continue;
-		here.path_len = compared_length(r);
-		places_add(e, p, here);
+		if (r->path != NULL)
+			add_route(e, p, here);
 	}
 }
 
@@ -202,9 +218,12 @@ check_routes(struct errors *e, struct places *p)
 		else if (here->service != first->service &&
 			 first->service->name != NULL)
 			errors_add(e, here->node->at,
-			    "the same host and path lead to service \"%s\" "
+			    "the same host%s path%s%s lead to service \"%s\" "
 			    "already, on line %u",
-			    first->service->name, first->node->at.line);
+			    here->method[0] != '\0' ? "," : " and",
+			    here->method[0] != '\0' ? " and method " : "",
+			    here->method, first->service->name,
+			    first->node->at.line);
 	}
 }
 

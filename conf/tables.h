@@ -27,6 +27,7 @@ extern const struct option hsts_options[];	  /* of read_hsts() */
 extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option route_options[];	  /* struct route_spec */
+extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
 
 /* In the order of enum pod_protocol. */
@@ -37,6 +38,7 @@ option_reader read_listeners; /* struct settings */
 option_reader read_workers;   /* unsigned */
 option_reader read_services;  /* struct spec */
 option_reader read_routes;    /* struct service_spec */
+option_reader read_edits;     /* struct edits */
 option_reader read_rules;     /* struct service_spec */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
@@ -58,6 +60,8 @@ char *read_copy(struct errors *e, const char *text);
 char *read_file_path(struct errors *e, const char *text);
 /* Whether it is one or more labels of letters, digits, "-" and "_". */
 bool read_labels(const char *host);
+/* Whether it is a token (RFC 9110 5.6.2), as methods and header names are. */
+bool read_token(const char *s);
 /* NULL is fine. */
 void tls_settings_free(struct tls_settings *t);
 /*

@@ -33,7 +33,7 @@ access_fill_head(struct access_entry *e, struct worker *w, struct span head)
 {
 	struct h1_head h;
 
-	h1_head_init(&h, w->fields, w->nfields);
+	h1_head_init(&h, w->fields, w->nfields + WORKER_FIELDS_ADDED);
 	if (head.n == 0 || h1_parse_request(head, &h) == H1_BAD)
 		return;
 	e->text[ACCESS_METHOD] = h.method;

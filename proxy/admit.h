@@ -13,12 +13,15 @@
 struct arena;
 struct h1_head;
 struct plan;
+struct route_action;
 struct service;
 struct session;
 
 struct admission {
-	const struct service *service; /* known of some refused ones, too */
-	struct span head;     /* for the pod; empty where it cannot be read */
+	const struct service *service;	   /* known of some refused ones, too */
+	const struct route_action *action; /* of its route; NULL: none */
+	struct span head;  /* for the pod; empty where it cannot be read */
+	struct span asked; /* the same without the route's changes, for logs */
 	struct span location; /* of a redirect, else empty */
 };
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "proxy/edits.h"
 
 /* Everything we may add to a request beyond the client's own bytes. */
 #define REQUEST_GROWTH 400u
@@ -109,9 +110,9 @@ named_by_connection(const struct h1_head *h, struct span name)
 }
 
 bool
-http_hop_field(const struct h1_head *h, const struct field *f)
+http_hop_id(enum field_id id)
 {
-	switch (f->id) {
+	switch (id) {
 	case FIELD_CONNECTION:
 	case FIELD_CONTENT_LENGTH:
 	case FIELD_KEEP_ALIVE:
@@ -121,8 +122,15 @@ http_hop_field(const struct h1_head *h, const struct field *f)
 	case FIELD_UPGRADE:
 		return true;
 	default:
-		break;
+		return false;
 	}
+}
+
+bool
+http_hop_field(const struct h1_head *h, const struct field *f)
+{
+	if (http_hop_id(f->id))
+		return true;
 	/* Host and forwarding fields are no option of the client's */
 	return h->connection_names && f->id != FIELD_HOST &&
 	       named_by_connection(h, f->name);
@@ -305,6 +313,8 @@ is_replaced(
     const struct h1_head *h, const struct http_forward *f, enum field_id id)
 {
 	switch (id) {
+	case FIELD_HOST:
+		return f->host.n > 0;
 	case FIELD_MAX_FORWARDS:
 		return counts_forwards(h);
 	case FIELD_X_FORWARDED_FOR:
@@ -326,15 +336,17 @@ size_t
 http_request_size(const struct h1_head *h, const struct http_forward *f)
 {
 	return h->size + h->host.n + f->client_ip.n + f->client_subject.n +
-	       h->nfields * 2 + REQUEST_GROWTH;
+	       h->nfields * 2 + REQUEST_GROWTH + f->path.n + f->host.n +
+	       (f->edits != NULL ? f->edits->bytes : 0);
 }
 
 static char *
-put_request_line(char *p, const struct h1_head *h, const struct request *r)
+put_request_line(char *p, const struct h1_head *h, const struct request *r,
+    const struct http_forward *f)
 {
 	p = put(p, h->method);
 	*p++ = ' ';
-	p = put(p, r->path);
+	p = put(p, f->path.n > 0 ? f->path : r->path);
 	if (r->query.p != NULL) {
 		*p++ = '?';
 		p = put(p, r->query);
@@ -346,11 +358,13 @@ size_t
 http_write_request(char *buf, const struct h1_head *h, const struct request *r,
     const struct http_forward *f)
 {
-	char *p = put_request_line(buf, h, r);
+	char *p = put_request_line(buf, h, r, f), *begin = p;
 	uint64_t left;
 
 	/* an HTTP/1.1 request needs a Host (RFC 9112 3.2) */
-	if (h->host.p == NULL)
+	if (f->host.n > 0)
+		p = put_field(p, SPAN("Host"), f->host);
+	else if (h->host.p == NULL)
 		p = put_field(p, SPAN("Host"), r->authority);
 	for (unsigned i = 0; i < h->nfields; i++) {
 		const struct field *field = &h->fields[i];
@@ -365,9 +379,11 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 		p = put_field(p, SPAN("X-Client-Subject"), f->client_subject);
 	if (f->via)
 		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), http_via(h));
-	p = put_hop_fields(p, h, f->upgrade);
 	if (counts_forwards(h) && max_forwards(h, &left) && left > 0)
 		p = put_number(p, SPAN("Max-Forwards"), left - 1);
+	if (f->edits != NULL)
+		p = edits_write(f->edits, begin, p);
+	p = put_hop_fields(p, h, f->upgrade);
 	if (h->body == H1_BODY_CHUNKED)
 		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
 	else if (h->body == H1_BODY_LENGTH || http_has(h, FIELD_CONTENT_LENGTH))
@@ -535,6 +551,9 @@ http_phrase(int status)
 	} phrases[] = {
 	    {200, "OK"},
 	    {301, "Moved Permanently"},
+	    {302, "Found"},
+	    {303, "See Other"},
+	    {307, "Temporary Redirect"},
 	    {308, "Permanent Redirect"},
 	    {400, "Bad Request"},
 	    {404, "Not Found"},

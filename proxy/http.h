@@ -12,6 +12,7 @@
 #include "conf/settings.h"
 #include "proxy/h1_parse.h"
 #include "router/match.h"
+#include "router/route.h"
 
 /*
  * What the router needs, from a parsed head: host, path and query out of the
@@ -30,6 +31,9 @@ struct http_forward {
 	enum x_forwarded x_forwarded;
 	bool via;
 	bool upgrade; /* Connection: upgrade is passed on */
+	/* a route's doing: instead of the request's; empty: as it is */
+	struct span path, host;
+	const struct edits *edits; /* after all of the above; NULL: none */
 };
 
 /*
@@ -64,6 +68,8 @@ size_t http_write_trailers(char *buf, size_t size, const struct h1_head *h);
 
 /* Fields of one hop, and those that we write ourselves. */
 bool http_hop_field(const struct h1_head *h, const struct field *f);
+/* Those of them that are whatever Connection says. */
+bool http_hop_id(enum field_id id);
 
 /*
  * A trailer field that may be passed on: no reader takes it for a field of

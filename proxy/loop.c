@@ -10,14 +10,15 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "router/route.h"
 
 /* One read: large enough that a big body costs few system calls. */
 #define SCRATCH_SIZE (128u * 1024u)
 /*
  * Room for what a head gains while it is rewritten: at most doubled (a field
- * "a:" grows by a space), and what we add.
+ * "a:" grows by a space), and what we and its route add.
  */
-#define HEAD_GROWTH 2048u
+#define HEAD_GROWTH (2048u + EDITS_BYTES_MAX + 2u * EDITS_MAX)
 /* Frames of HTTP/2 are collected there, too: a turn's worth of small ones. */
 #define HEAD_MIN (64u * 1024u)
 

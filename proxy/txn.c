@@ -13,6 +13,7 @@
 #include "proxy/admit.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/edits.h"
 #include "proxy/grpc.h"
 #include "proxy/http.h"
 #include "proxy/pick.h"
@@ -35,6 +36,8 @@
 /* Most heads fit: then a transaction is one allocation, and that a spare. */
 #define FIRST_BLOCK 3072u
 #define SPARES_MAX  256u
+/* A route's path and host, twice, and its fields: see router/route.h. */
+#define ROUTE_GROWTH (2u * 2048u + EDITS_BYTES_MAX)
 /* The pod of each attempt: the first, the retries, a stale connection. */
 #define ATTEMPTS_MAX PICK_TRIED_MAX
 
@@ -74,6 +77,7 @@ struct txn {
 	struct plan_use *plan;
 	const struct service *service;
 	const struct version *version;
+	const struct route_action *action; /* of its route; NULL: none */
 	struct relay relay; /* the client and the pod's connection */
 	struct retry retry;
 
@@ -87,6 +91,7 @@ struct txn {
 	int8_t grpc_status; /* of the response, where the service counts it */
 	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
+	struct span asked;    /* the head as the log shows it; in the arena */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */
@@ -134,7 +139,8 @@ txn_new(struct worker *w, struct client *c)
 	t->chosen = -1;
 	t->rule = -1;
 	arena_init(&t->arena, t->first, sizeof t->first,
-	    sizeof t->first + 2u * w->settings->limits.header_bytes);
+	    sizeof t->first + 3u * w->settings->limits.header_bytes +
+		ROUTE_GROWTH);
 	return t;
 }
 
@@ -206,7 +212,7 @@ txn_log(const struct txn *t)
 	struct access_entry e;
 
 	access_begin(&e, w, t->relay.client->session, ip);
-	access_fill_head(&e, w, t->request.head);
+	access_fill_head(&e, w, t->asked);
 	e.time_us -= txn_duration(t);
 	e.protocol = t->protocol;
 	e.status = (int16_t)t->status;
@@ -381,7 +387,9 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 	    t->relay.client->session, t->plan->plan, h, &t->arena, r, &a);
 
 	t->request.head = a.head;
+	t->asked = a.asked.n > 0 ? a.asked : a.head;
 	t->service = a.service;
+	t->action = a.action;
 	t->location = a.location;
 	return e;
 }
@@ -543,6 +551,24 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
+/* To the client, a final one as its route wants it. */
+static void
+pass_head(struct txn *t, const struct h1_head *h)
+{
+	struct client *c = t->relay.client;
+	struct worker *w = t->worker;
+	struct h1_head edited;
+
+	if (t->action == NULL || t->action->response.n == 0 ||
+	    (h->status < 200 && h->status != 101)) {
+		c->ops->send_head(c, h);
+		return;
+	}
+	edits_apply(&t->action->response, h, w->edited, h->nfields + EDITS_MAX,
+	    &edited);
+	c->ops->send_head(c, &edited);
+}
+
 static void
 on_head(struct txn *t, const struct h1_head *h)
 {
@@ -560,7 +586,7 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->request_done = false;
 		txn_count_answer(t);
 	}
-	t->relay.client->ops->send_head(t->relay.client, h);
+	pass_head(t, h);
 }
 
 static void

@@ -287,6 +287,26 @@ use_ring(struct worker_thread *wt)
 	w->log = w->settings->access_log.path != NULL ? wt->ring : NULL;
 }
 
+/* Room for heads of so many fields; less is kept. -1 without memory. */
+static int
+fit_fields(struct worker *w, unsigned nfields)
+{
+	size_t room = (size_t)nfields + WORKER_FIELDS_ADDED;
+	struct field *grown;
+
+	if (w->fields != NULL && nfields <= w->nfields)
+		return 0;
+	grown = reallocarray(w->fields, room, sizeof *grown);
+	if (grown == NULL)
+		return -1;
+	w->fields = grown;
+	grown = reallocarray(w->edited, room, sizeof *grown);
+	if (grown == NULL)
+		return -1;
+	w->edited = grown;
+	return 0;
+}
+
 static void
 take_plan(struct worker_thread *wt, const struct message *m)
 {
@@ -296,11 +316,7 @@ take_plan(struct worker_thread *wt, const struct message *m)
 	CHECK(plan_use_set(w, m->plan) == 0);
 	w->settings = m->settings;
 	use_ring(wt);
-	if (nfields > w->nfields) {
-		w->fields = reallocarray(w->fields,
-		    nfields + WORKER_FIELDS_ADDED, sizeof *w->fields);
-		CHECK(w->fields != NULL);
-	}
+	CHECK(fit_fields(w, nfields) == 0);
 	w->nfields = nfields;
 	CHECK(loop_fit_heads(&w->loop, w->settings->limits.header_bytes) == 0);
 	upstream_pool_prune(w);
@@ -426,9 +442,8 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
 	STAILQ_INIT(&w->loop.dead);
-	w->fields = calloc(w->nfields + WORKER_FIELDS_ADDED, sizeof *w->fields);
 	wt->base = new_base();
-	if (w->fields == NULL || wt->base == NULL ||
+	if (fit_fields(w, w->nfields) < 0 || wt->base == NULL ||
 	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||
 	    tls_wire_init(&w->loop.tls, w->loop.scratch_size, &wt->tickets) <
 		0 ||
@@ -507,6 +522,7 @@ worker_free(struct worker *w)
 	if (wt->base != NULL)
 		event_base_free(wt->base);
 	free(w->fields);
+	free(w->edited);
 	w->magic = 0;
 	free(wt);
 }

@@ -14,10 +14,11 @@
 #include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
+#include "router/route.h"
 
 #define WORKER_MAGIC 0x30420001u
 
-#define WORKER_FIELDS_ADDED 16u
+#define WORKER_FIELDS_ADDED (16u + EDITS_MAX)
 
 struct access_ring;
 struct client_table;
@@ -57,6 +58,8 @@ struct worker {
 	 * we wrote ourselves may have WORKER_FIELDS_ADDED more */
 	struct field *fields;
 	unsigned nfields;
+	/* likewise: a response's head as its route edits it, as many */
+	struct field *edited;
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;

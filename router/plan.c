@@ -277,9 +277,12 @@ plan_service(const struct plan *p, const char *name)
 }
 
 const struct service *
-plan_match(const struct plan *p, const struct request *r)
+plan_match(
+    const struct plan *p, const struct request *r, const struct route **route)
 {
-	size_t i;
+	const struct route *found = route_table_find(p->routes, r);
 
-	return route_table_find(p->routes, r, &i) ? p->services[i] : NULL;
+	if (route != NULL)
+		*route = found;
+	return found != NULL ? p->services[found->service] : NULL;
 }

@@ -21,6 +21,7 @@ struct pod;
 struct split;
 struct tally;
 struct ruleset; /* a service's rules, shared between plans */
+struct route;
 struct route_table;
 
 struct version {
@@ -108,10 +109,13 @@ const struct version *service_version(
     const struct service *s, const char *name);
 
 /*
- * Host and path to service by the Gateway API's precedence: exact host before
- * the longest wildcard before any; exact path before the longest prefix
- * before regex in file order. NULL: no route. Any thread.
+ * Host, path and method to service by the Gateway API's precedence: exact
+ * host before the longest wildcard before any; exact path before the longest
+ * prefix before regex in file order; a route with a method before one
+ * without; then file order. NULL: no route. Any thread. The route is the
+ * plan's; `route` may be NULL.
  */
-const struct service *plan_match(const struct plan *p, const struct request *r);
+const struct service *plan_match(
+    const struct plan *p, const struct request *r, const struct route **route);
 
 #endif

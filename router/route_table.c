@@ -1,6 +1,7 @@
 /*
  * One hash table holds both steps of a look-up: a host leads to a scope (the
- * routes of that host pattern), a scope and a path lead to a service.
+ * routes of that host pattern), a scope and a path lead to the few routes
+ * that differ only by their methods.
  */
 #include "router/route_table.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/route.h"
 
 #define ROUTE_TABLE_MAGIC 0x20b1e001u
 #define HOST_MAX	  255u /* RFC 1035 2.3.4 */
@@ -24,20 +26,30 @@ enum key_kind {
 	KEY_WILDCARD, /* the host without "*" */
 	KEY_EXACT,
 	KEY_PREFIX, /* without a slash at its end */
+	KEY_REGEX,
 };
 
-/* A key and what it leads to: a scope for hosts, a service for paths. */
+/* A route of a host and path: those with a method stand before the others. */
+struct leaf {
+	struct leaf *next;
+	const struct route *route;
+	size_t len;
+	char method[]; /* empty: any */
+};
+
+/* A key and what it leads to: leaves for exact paths and prefixes. */
 struct entry {
 	enum key_kind kind;
 	uint32_t scope;
-	size_t value;
+	size_t value; /* hosts: the scope; regex: the index in it */
+	struct leaf *leaves;
 	size_t len;
 	char *text;
 };
 
 struct regex_route {
 	struct pattern *pattern;
-	size_t service;
+	struct leaf *leaves;
 };
 
 /* The routes that have the same host. */
@@ -55,6 +67,8 @@ struct route_table {
 	size_t wildcard_max; /* bytes of the longest; 0: there is none */
 	struct entry *entries;
 	size_t mask; /* entries - 1, a power of two minus one */
+	struct route *routes;
+	size_t nroutes;
 };
 
 /* FNV-1a: a path is hashed once for all of its prefixes. */
@@ -177,19 +191,90 @@ scope_of(struct route_table *t, const char *host, uint32_t *number)
 	return &t->scopes[*number];
 }
 
-static int
-add_regex(struct scope *s, struct pattern *pattern, size_t service)
+static bool
+same_method(const struct leaf *l, const char *method)
 {
+	return strcmp(l->method, method) == 0;
+}
+
+/* Behind those that go before it. -1 without memory. */
+static int
+add_leaf(struct leaf **at, const struct route *route, const char *method)
+{
+	size_t n = strlen(method);
+	struct leaf *l = malloc(sizeof *l + n + 1);
+
+	if (l == NULL)
+		return -1;
+	l->route = route;
+	l->len = n;
+	memcpy(l->method, method, n + 1);
+	while (*at != NULL && (n == 0 || (*at)->len > 0))
+		at = &(*at)->next;
+	l->next = *at;
+	*at = l;
+	return 0;
+}
+
+/* The pattern becomes the scope's, unless that has the same one already. */
+static struct leaf **
+regex_leaves(struct route_table *t, uint32_t scope, struct route_spec *r)
+{
+	struct scope *s = &t->scopes[scope];
+	struct entry *e =
+	    insert(t, KEY_REGEX, scope, span_of(r->path), s->nregex);
 	struct regex_route *regex;
 
+	CHECK(r->regex != NULL);
+	if (e == NULL)
+		return NULL;
+	if (e->value < s->nregex)
+		return &s->regex[e->value].leaves;
 	regex = reallocarray(s->regex, s->nregex + 1, sizeof *regex);
-	if (regex == NULL) {
-		pattern_free(pattern);
-		return -1;
-	}
+	if (regex == NULL)
+		return NULL;
 	s->regex = regex;
-	s->regex[s->nregex++] = (struct regex_route){pattern, service};
-	return 0;
+	s->regex[s->nregex] = (struct regex_route){.pattern = r->regex};
+	r->regex = NULL;
+	return &s->regex[s->nregex++].leaves;
+}
+
+/* Where the leaves of that route's host and path are; NULL: no memory. */
+static struct leaf **
+leaves_of(struct route_table *t, struct route_spec *r)
+{
+	uint32_t number;
+	struct scope *s = scope_of(t, r->host, &number);
+	struct span path;
+	struct entry *e;
+
+	if (s == NULL)
+		return NULL;
+	if (r->kind == PATH_REGEX)
+		return regex_leaves(t, number, r);
+	if (r->kind == PATH_EXACT) {
+		e = insert(t, KEY_EXACT, number, span_of(r->path), 0);
+		s->nexact++;
+	} else {
+		path = normal_prefix(r->path);
+		e = insert(t, KEY_PREFIX, number, path, 0);
+		s->nprefix++;
+		if (path.n > s->prefix_max)
+			s->prefix_max = path.n;
+		if (r->action != NULL)
+			r->action->prefix = path.n;
+	}
+	return e != NULL ? &e->leaves : NULL;
+}
+
+static const struct route *
+new_route(struct route_table *t, struct route_spec *r, size_t service)
+{
+	struct route *route = &t->routes[t->nroutes++];
+
+	*route = (struct route){service, r->action};
+	r->action = NULL;
+	return route;
 }
 
 /* *taken: the service that has this route; -1 only without memory. */
@@ -197,33 +282,23 @@ static int
 add_route(
     struct route_table *t, struct route_spec *r, size_t service, size_t *taken)
 {
-	uint32_t number;
-	struct scope *s = scope_of(t, r->host, &number);
-	struct pattern *regex = r->regex;
-	struct span path;
-	struct entry *e;
+	struct leaf **leaves = leaves_of(t, r);
+	const struct route *route;
+	size_t i = 0;
 
 	*taken = service;
-	if (s == NULL)
+	if (leaves == NULL)
 		return -1;
-	if (r->kind == PATH_REGEX) {
-		CHECK(regex != NULL);
-		r->regex = NULL;
-		return add_regex(s, regex, service);
-	}
-	if (r->kind == PATH_EXACT) {
-		e = insert(t, KEY_EXACT, number, span_of(r->path), service);
-		s->nexact++;
-	} else {
-		path = normal_prefix(r->path);
-		e = insert(t, KEY_PREFIX, number, path, service);
-		s->nprefix++;
-		if (path.n > s->prefix_max)
-			s->prefix_max = path.n;
-	}
-	if (e == NULL)
-		return -1;
-	*taken = e->value;
+	route = new_route(t, r, service);
+	do { /* once, for any method, or for each */
+		const char *method = r->nmethods > 0 ? r->methods[i] : "";
+
+		for (struct leaf *l = *leaves; l != NULL; l = l->next)
+			if (r->kind != PATH_REGEX && same_method(l, method))
+				*taken = l->route->service;
+		if (*taken == service && add_leaf(leaves, route, method) != 0)
+			return -1;
+	} while (*taken == service && ++i < r->nmethods);
 	return 0;
 }
 
@@ -273,21 +348,47 @@ make_room(struct route_table *t, const struct spec *spec)
 	t->nscopes = SCOPE_FIRST;
 	t->entries = calloc(size, sizeof t->entries[0]);
 	t->scopes = calloc(SCOPE_FIRST + nroutes, sizeof t->scopes[0]);
-	return t->entries != NULL && t->scopes != NULL ? 0 : -1;
+	t->routes = calloc(nroutes + 1, sizeof t->routes[0]);
+	return t->entries != NULL && t->scopes != NULL && t->routes != NULL
+		   ? 0
+		   : -1;
+}
+
+static void
+free_leaves(struct leaf *l)
+{
+	while (l != NULL) {
+		struct leaf *next = l->next;
+
+		free(l);
+		l = next;
+	}
+}
+
+static void
+free_scope(struct scope *s)
+{
+	for (size_t i = 0; i < s->nregex; i++) {
+		pattern_free(s->regex[i].pattern);
+		free_leaves(s->regex[i].leaves);
+	}
+	free(s->regex);
 }
 
 static void
 free_table(struct route_table *t)
 {
-	for (size_t i = 0; t->entries != NULL && i <= t->mask; i++)
+	for (size_t i = 0; t->entries != NULL && i <= t->mask; i++) {
+		free_leaves(t->entries[i].leaves);
 		free(t->entries[i].text);
-	for (size_t i = 0; t->scopes != NULL && i < t->nscopes; i++) {
-		for (size_t j = 0; j < t->scopes[i].nregex; j++)
-			pattern_free(t->scopes[i].regex[j].pattern);
-		free(t->scopes[i].regex);
 	}
+	for (size_t i = 0; t->scopes != NULL && i < t->nscopes; i++)
+		free_scope(&t->scopes[i]);
+	for (size_t i = 0; i < t->nroutes; i++)
+		route_action_free(t->routes[i].action);
 	free(t->entries);
 	free(t->scopes);
+	free(t->routes);
 	t->magic = 0;
 	free(t);
 }
@@ -332,27 +433,38 @@ route_table_drop(struct route_table *t)
 		free_table(t);
 }
 
+/* The first of them that takes the method. */
+static const struct route *
+leaf_route(const struct leaf *l, struct span method)
+{
+	for (; l != NULL; l = l->next)
+		if (l->len == 0 ||
+		    span_eq((struct span){l->method, l->len}, method))
+			return l->route;
+	return NULL;
+}
+
 /*
  * Walks the path once, from the root to its longest prefix, and looks up
  * what ends at a segment's end; the last hit is the longest.
  */
-static bool
-find_prefix(const struct route_table *t, uint32_t scope, struct span path,
-    size_t *service)
+static const struct route *
+find_prefix(
+    const struct route_table *t, uint32_t scope, const struct request *r)
 {
 	size_t max = t->scopes[scope].prefix_max;
 	uint64_t hash = hash_start(KEY_PREFIX, scope);
-	bool found = false;
+	const struct route *found = NULL, *here;
+	struct span path = r->path;
 
 	for (size_t i = 0; i <= path.n && i <= max; i++) {
 		if (i == 0 || i == path.n || path.p[i] == '/') {
 			const struct entry *e = find_hashed(t, KEY_PREFIX,
 			    scope, (struct span){path.p, i}, hash);
 
-			if (e->kind != KEY_NONE) {
-				*service = e->value;
-				found = true;
-			}
+			here = leaf_route(e->leaves, r->method);
+			if (here != NULL)
+				found = here;
 		}
 		if (i < path.n)
 			hash = hash_byte(hash, path.p[i]);
@@ -360,68 +472,63 @@ find_prefix(const struct route_table *t, uint32_t scope, struct span path,
 	return found;
 }
 
-static bool
-find_path(const struct route_table *t, uint32_t number, struct span path,
-    size_t *service)
+static const struct route *
+find_path(const struct route_table *t, uint32_t number, const struct request *r)
 {
 	const struct scope *s = &t->scopes[number];
-	const struct entry *e;
+	const struct route *found = NULL;
 
-	if (s->nexact > 0) {
-		e = find(t, KEY_EXACT, number, path);
-		if (e->kind != KEY_NONE) {
-			*service = e->value;
-			return true;
-		}
+	if (s->nexact > 0)
+		found = leaf_route(
+		    find(t, KEY_EXACT, number, r->path)->leaves, r->method);
+	if (found == NULL && s->nprefix > 0)
+		found = find_prefix(t, number, r);
+	for (size_t i = 0; found == NULL && i < s->nregex; i++) {
+		found = leaf_route(s->regex[i].leaves, r->method);
+		if (found != NULL &&
+		    !pattern_test(s->regex[i].pattern, r->path))
+			found = NULL;
 	}
-	if (s->nprefix > 0 && find_prefix(t, number, path, service))
-		return true;
-	for (size_t i = 0; i < s->nregex; i++) {
-		if (pattern_test(s->regex[i].pattern, path)) {
-			*service = s->regex[i].service;
-			return true;
-		}
-	}
-	return false;
+	return found;
 }
 
 /* Every wildcard that covers the host, the longest first. */
-static bool
-find_wildcard(const struct route_table *t, struct span host, struct span path,
-    size_t *service)
+static const struct route *
+find_wildcard(
+    const struct route_table *t, struct span host, const struct request *r)
 {
+	const struct route *found = NULL;
+
 	if (t->wildcard_max == 0)
-		return false;
-	for (size_t i = 1; i < host.n; i++) {
+		return NULL;
+	for (size_t i = 1; found == NULL && i < host.n; i++) {
 		struct span suffix = {host.p + i, host.n - i};
 		const struct entry *e;
 
 		if (suffix.p[0] != '.' || suffix.n > t->wildcard_max)
 			continue;
 		e = find(t, KEY_WILDCARD, SCOPE_HOSTS, suffix);
-		if (e->kind != KEY_NONE &&
-		    find_path(t, (uint32_t)e->value, path, service))
-			return true;
+		if (e->kind != KEY_NONE)
+			found = find_path(t, (uint32_t)e->value, r);
 	}
-	return false;
+	return found;
 }
 
-bool
-route_table_find(
-    const struct route_table *t, const struct request *r, size_t *service)
+const struct route *
+route_table_find(const struct route_table *t, const struct request *r)
 {
 	char buf[HOST_MAX];
 	struct span host = normal_host(r->host, buf);
+	const struct route *found = NULL;
 	const struct entry *e;
 
 	CHECK_OBJ(t, ROUTE_TABLE_MAGIC);
 	if (host.n > 0) {
 		e = find(t, KEY_HOST, SCOPE_HOSTS, host);
-		if (e->kind != KEY_NONE &&
-		    find_path(t, (uint32_t)e->value, r->path, service))
-			return true;
-		if (find_wildcard(t, host, r->path, service))
-			return true;
+		if (e->kind != KEY_NONE)
+			found = find_path(t, (uint32_t)e->value, r);
+		if (found == NULL)
+			found = find_wildcard(t, host, r);
 	}
-	return find_path(t, SCOPE_ANY, r->path, service);
+	return found != NULL ? found : find_path(t, SCOPE_ANY, r);
 }

@@ -5,6 +5,7 @@
 
 #include "router/match.h"
 #include "router/pod_tls.h"
+#include "router/route.h"
 
 struct spec *
 spec_new(void)
@@ -13,13 +14,22 @@ spec_new(void)
 }
 
 static void
+free_route(struct route_spec *r)
+{
+	for (size_t i = 0; i < r->nmethods; i++)
+		free(r->methods[i]);
+	free(r->methods);
+	free(r->host);
+	free(r->path);
+	pattern_free(r->regex);
+	route_action_free(r->action);
+}
+
+static void
 free_service(struct service_spec *s)
 {
-	for (size_t i = 0; i < s->nroutes; i++) {
-		free(s->routes[i].host);
-		free(s->routes[i].path);
-		pattern_free(s->routes[i].regex);
-	}
+	for (size_t i = 0; i < s->nroutes; i++)
+		free_route(&s->routes[i]);
 	for (size_t i = 0; i < s->nversions; i++) {
 		free(s->versions[i].name);
 		free(s->versions[i].pods);

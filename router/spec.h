@@ -17,6 +17,7 @@ struct balance_ops;
 struct match;
 struct pattern;
 struct pod_tls;
+struct route_action;
 
 /* What the pods of a version speak. */
 enum pod_protocol {
@@ -36,6 +37,9 @@ struct route_spec {
 	enum path_kind kind;
 	char *path;
 	struct pattern *regex; /* only with PATH_REGEX */
+	char **methods;	       /* it is for; none = any */
+	size_t nmethods;
+	struct route_action *action; /* NULL: it only leads to the service */
 };
 
 struct version_spec {

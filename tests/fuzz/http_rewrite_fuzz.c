@@ -117,6 +117,45 @@ same_request(const struct h1_head *in, const struct h1_head *out,
 	same_hop(in, out, f->upgrade);
 }
 
+/* The same with what a route may change: still one message, as it says. */
+static void
+pass_changed(
+    const struct h1_head *h, const struct request *r, struct http_forward f)
+{
+	static struct edit list[] = {
+	    {EDIT_SET, FIELD_OTHER, {"X-Mine", 6}, {"1", 1}, NULL},
+	    {EDIT_REMOVE, FIELD_USER_AGENT, {"User-Agent", 10}, {"", 0}, NULL},
+	    {EDIT_ADD, FIELD_COOKIE, {"Cookie", 6}, {"a=b", 3}, NULL},
+	};
+	static const struct edits edits = {list, 3, 11 + 14 + 13};
+	const struct field mine = {SPAN("x-mine"), SPAN("1"), FIELD_OTHER};
+	struct field again[FUZZ_FIELDS + FUZZ_ADDED];
+	struct h1_head out;
+	size_t size, n;
+	char *buf;
+
+	f.path = SPAN("/new");
+	f.host = SPAN("inner:1");
+	f.edits = &edits;
+	size = http_request_size(h, &f);
+	buf = malloc(size);
+	CHECK(buf != NULL);
+	n = http_write_request(buf, h, r, &f);
+	CHECK(n <= size);
+	h1_head_init(&out, again, FUZZ_FIELDS + FUZZ_ADDED);
+	CHECK(h1_parse_request((struct span){buf, n}, &out) == H1_DONE);
+	CHECK(out.size == n);
+	CHECK(count_of(&out, FIELD_HOST) == 1);
+	CHECK(span_eq(out.host, SPAN("inner:1")));
+	CHECK(memcmp(out.target.p, "/new", 4) == 0);
+	CHECK(count_named(&out, &mine) == 1);
+	CHECK(count_of(&out, FIELD_USER_AGENT) == 0);
+	CHECK(count_of(&out, FIELD_COOKIE) >= 1);
+	CHECK(h->body == out.body && h->length == out.length);
+	same_hop(h, &out, f.upgrade);
+	free(buf);
+}
+
 static void
 pass_request(struct span in, uint8_t options)
 {
@@ -154,6 +193,8 @@ pass_request(struct span in, uint8_t options)
 	CHECK(out.size == n);
 	same_request(&h, &out, &r, &f);
 	free(buf);
+	if (options & 32)
+		pass_changed(&h, &r, f);
 }
 
 static void

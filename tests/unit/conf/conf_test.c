@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "router/balance.h"
 #include "router/match.h"
+#include "router/route.h"
 #include "router/split.h"
 
 static const char everything[] =
@@ -400,6 +401,68 @@ test_default_health(void **state)
 	conf_free(c);
 }
 
+static void
+assert_edit(const struct edit *e, enum edit_kind kind, const char *name,
+    const char *value)
+{
+	assert_int_equal(e->kind, kind);
+	assert_true(span_eq(e->name, span_of(name)));
+	assert_true(span_eq(e->value, span_of(value)));
+}
+
+static void
+test_route_actions(void **state)
+{
+	struct conf *c = parse_good(
+	    "listen: [{ address: 0.0.0.0:8080 }]\n"
+	    "services: { s: { versions: { v: { pods: [] } }, routes: [\n"
+	    "  { path: /a/, method: [GET, M-SEARCH],\n"
+	    "    rewrite: { prefix: /v2//, host: \"Inner:80\" },\n"
+	    "    request_headers: { set: { X-A: a b }, add: { X-B: 1 },\n"
+	    "                       remove: [X-C] },\n"
+	    "    response_headers: { remove: [Server] } },\n"
+	    "  { path: /b, rewrite: { prefix: / } },\n"
+	    "  { path: /c, rewrite: { path: /all/ } },\n"
+	    "  { path: /d, redirect: { scheme: https, host: Other, port: 1,\n"
+	    "    prefix: \"\", status: 307 } },\n"
+	    "  { path: /e, redirect: { path: /x } },\n"
+	    "  { path: /f, method: PUT }] } }\n");
+	const struct route_spec *r = c->spec->services[0].routes;
+	const struct route_action *a = r[0].action;
+
+	(void)state;
+	assert_int_equal(r[0].nmethods, 2);
+	assert_string_equal(r[0].methods[0], "GET");
+	assert_string_equal(r[0].methods[1], "M-SEARCH");
+	assert_int_equal(a->redirect, 0);
+	assert_int_equal(a->change, PATH_SWAP_PREFIX);
+	assert_string_equal(a->path, "/v2");
+	assert_string_equal(a->host, "Inner:80");
+	assert_int_equal(a->request.n, 3);
+	assert_edit(&a->request.list[0], EDIT_SET, "X-A", "a b");
+	assert_edit(&a->request.list[1], EDIT_ADD, "X-B", "1");
+	assert_edit(&a->request.list[2], EDIT_REMOVE, "X-C", "");
+	assert_int_equal(a->response.n, 1);
+	assert_edit(&a->response.list[0], EDIT_REMOVE, "Server", "");
+	assert_int_equal(r[1].action->change, PATH_SWAP_PREFIX);
+	assert_string_equal(r[1].action->path, "");
+	assert_int_equal(r[2].action->change, PATH_SWAP);
+	assert_string_equal(r[2].action->path, "/all/");
+	a = r[3].action;
+	assert_int_equal(a->redirect, 307);
+	assert_string_equal(a->scheme, "https");
+	assert_string_equal(a->host, "other");
+	assert_int_equal(a->port, 1);
+	assert_int_equal(a->change, PATH_SWAP_PREFIX);
+	assert_string_equal(a->path, "");
+	assert_int_equal(r[4].action->redirect, 302);
+	assert_int_equal(r[4].action->port, 0);
+	assert_null(r[4].action->host);
+	assert_null(r[5].action);
+	assert_string_equal(r[5].methods[0], "PUT");
+	conf_free(c);
+}
+
 /* Without weights all goes to the stable version, wherever it stands. */
 static void
 test_default_weights_follow_stable(void **state)
@@ -431,6 +494,7 @@ main(void)
 	    WITH(test_default_settings, setup_least),
 	    WITH(test_default_service, setup_least),
 	    cmocka_unit_test(test_default_health),
+	    cmocka_unit_test(test_route_actions),
 	    cmocka_unit_test(test_default_weights_follow_stable),
 	};
 

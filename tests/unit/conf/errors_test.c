@@ -226,7 +226,8 @@ static const struct row routes[] = {
     {SHOP "    routes: {host: a}\n",
 	"5:13: expected a list of routes, found a map\n"},
     {SHOP "    routes: [/]\n",
-	"5:14: expected a map with the keys host, path, found a string\n"},
+	"5:14: expected a map with the keys host, path, method, rewrite, "
+	"redirect, request_headers, response_headers, found a string\n"},
     {SHOP "    routes: [{host: \"*\"}, {host: a.*}, {host: \"a:80\"}, "
 	  "{host: a..b}, {host: \"*.*.b\"}, {host: \"\"}]\n",
 	"5:21: expected a host such as shop.example.com or *.example.com, "
@@ -270,6 +271,109 @@ static const struct row routes[] = {
     {SHOP "  b:\n    versions: {v: {pods: []}}\n    routes: [{path: /}]\n",
 	"7:14: the same host and path lead to service \"shop\" already, on "
 	"line 3\n"},
+};
+
+/* eleven times */
+#define REPEAT(x) x x x x x x x x x x x
+
+static const struct row route_actions[] = {
+    {SHOP "    routes:\n"
+	  "      - {path: /a, method: GET, rewrite: {prefix: \"\"}}\n"
+	  "      - {path: /b, method: [PUT, M-SEARCH], rewrite: {path: /c,\n"
+	  "         host: \"[::1]:80\"}}\n"
+	  "      - {redirect: {port: 1}, response_headers: {set: {A: \"\"}}}\n"
+	  "      - {path: {exact: /}, redirect: {path: /x, status: 308}}\n",
+	""},
+    {SHOP "    routes: [{method: get}, {method: []}, {method: [G T, {}]}]\n",
+	"5:23: expected a method such as GET, in upper case, or a list of "
+	"methods, found \"get\"\n"
+	"5:38: expected at least one method\n"
+	"5:53: expected a method such as GET, in upper case, found \"G T\"\n"
+	"5:58: expected a method such as GET, in upper case, found a map\n"},
+    {SHOP "    routes: [{path: /a, method: [GET, PUT]}, {path: /a}]\n"
+	  "  b:\n    versions: {v: {pods: []}}\n"
+	  "    routes: [{path: /a, method: POST},\n"
+	  "      {path: /a/, method: [HEAD, PUT]}]\n",
+	"9:7: the same host, path and method PUT lead to service \"shop\" "
+	"already, on line 5\n"},
+    {SHOP "    routes: [{rewrite: {}}, {rewrite: /x}, {redirect: {}},\n"
+	  "      {redirect: {status: 301}}, {request_headers: {}}]\n",
+	"5:24: expected one of prefix, path and host\n"
+	"5:39: expected a map with the keys prefix, path, host, found a "
+	"string\n"
+	"5:55: expected one of scheme, host, port, prefix and path\n"
+	"6:18: expected one of scheme, host, port, prefix and path\n"
+	"6:52: expected one of set, add and remove\n"},
+    {SHOP "    routes:\n"
+	  "      - {rewrite: {prefix: /a, path: /b}}\n"
+	  "      - {path: {exact: /x}, rewrite: {prefix: /a}}\n"
+	  "      - {path: {regex: x}, redirect: {prefix: /a}}\n"
+	  "      - {rewrite: {path: x}}\n"
+	  "      - {rewrite: {path: \"\"}}\n"
+	  "      - {rewrite: {prefix: /a?b}}\n"
+	  "      - {rewrite: {host: \"*.a\"}}\n"
+	  "      - {rewrite: {host: \"a:0\"}}\n"
+	  "      - {rewrite: {host: a}, redirect: {host: b}}\n"
+	  "      - {redirect: {host: \"a:1\"}}\n"
+	  "      - {redirect: {scheme: ftp}}\n"
+	  "      - {redirect: {port: 65536}}\n"
+	  "      - {redirect: {path: /, status: 300}}\n",
+	"6:20: expected one of prefix and path, found both\n"
+	"7:39: the path of this route is no prefix\n"
+	"8:39: the path of this route is no prefix\n"
+	"9:26: expected a path that begins with /, found \"x\"\n"
+	"10:26: expected a path that begins with /, found \"\"\n"
+	"11:28: expected a path that begins with /, or \"\", found "
+	"\"/a?b\"\n"
+	"12:26: expected a host such as shop.example.com, perhaps with a "
+	"port, found \"*.a\"\n"
+	"13:26: expected a host such as shop.example.com, perhaps with a "
+	"port, found \"a:0\"\n"
+	"14:30: expected one of rewrite and redirect, found both\n"
+	"15:27: expected a host such as shop.example.com, found \"a:1\"\n"
+	"16:29: expected http or https, found \"ftp\"\n"
+	"17:27: expected an integer from 1 to 65535, found \"65536\"\n"
+	"18:38: expected one of 301, 302, 303, 307, 308, found \"300\"\n"},
+    {SHOP "    routes:\n"
+	  "      - request_headers:\n"
+	  "          set: {Content-Length: 1, transfer-encoding: x, Host: a}\n"
+	  "          add: {X A: 1, \"\": 1, X-A: \"a\\nb\", X-B: \" a\"}\n"
+	  "          remove: [Connection, Upgrade, TE, Trailer, Keep-Alive,\n"
+	  "            Proxy-Connection]\n"
+	  "      - response_headers: {set: {X-A: 1}, add: {x-a: 1},\n"
+	  "          remove: [X-B, x-b]}\n"
+	  "      - response_headers: {set: [X-A], remove: X-A, sett: {}}\n",
+	"7:17: header \"Content-Length\" is the proxy's own to write\n"
+	"7:36: header \"transfer-encoding\" is the proxy's own to write\n"
+	"7:58: header \"Host\" is the proxy's own to write, see "
+	"rewrite.host\n"
+	"8:17: expected the name of a header, found \"X A\"\n"
+	"8:25: expected the name of a header, found \"\"\n"
+	"8:37: expected the value of a header, without control characters "
+	"and white space around it, found \"a\\x0ab\"\n"
+	"8:50: expected the value of a header, without control characters "
+	"and white space around it, found \" a\"\n"
+	"9:20: header \"Connection\" is the proxy's own to write\n"
+	"9:32: header \"Upgrade\" is the proxy's own to write\n"
+	"9:41: header \"TE\" is the proxy's own to write\n"
+	"9:45: header \"Trailer\" is the proxy's own to write\n"
+	"9:54: header \"Keep-Alive\" is the proxy's own to write\n"
+	"10:13: header \"Proxy-Connection\" is the proxy's own to write\n"
+	"11:49: header \"x-a\" is named twice\n"
+	"12:25: header \"x-b\" is named twice\n"
+	"13:33: expected a map from header names to values, found a list\n"
+	"13:48: expected a list of header names, found a string\n"
+	"13:53: unknown key \"sett\", did you mean \"set\"?\n"},
+    {SHOP "    routes: [{request_headers: {set: {A: " REPEAT(REPEAT(
+	"12345678")) "}}}]\n",
+	""},
+    {SHOP "    routes: [{request_headers: {set: {A: " REPEAT(REPEAT(
+	"12345678")) REPEAT("12345") "}}}]\n",
+	"5:32: expected at most 1024 bytes of headers, found 1028\n"},
+    {SHOP "    routes: [{response_headers: {remove: [a1, a2, a3, a4, a5, a6,\n"
+	  "      a7, a8, a9, b1, b2, b3, b4, b5, b6, b7, b8, b9, c1, c2, c3,\n"
+	  "      c4, c5, c6, c7, c8, c9, d1, d2, d3, d4, d5, d6]}}]\n",
+	"5:33: expected at most 32 headers, found 33\n"},
 };
 
 static const struct row rules[] = {
@@ -427,6 +531,7 @@ TABLE_TEST(whole_file)
 TABLE_TEST(top_keys)
 TABLE_TEST(versions)
 TABLE_TEST(routes)
+TABLE_TEST(route_actions)
 TABLE_TEST(rules)
 TABLE_TEST(service_keys)
 
@@ -508,6 +613,7 @@ main(void)
 	    cmocka_unit_test(test_top_keys),
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_routes),
+	    cmocka_unit_test(test_route_actions),
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_service_keys),
 	    cmocka_unit_test(test_files),

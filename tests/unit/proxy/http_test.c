@@ -69,6 +69,70 @@ hop_fields_go(void **state)
 	    "Connection: TE\r\n\r\n");
 }
 
+/* Another path and host, and edits after everything that we add. */
+static void
+routes_change_requests(void **state)
+{
+	struct route_action *a = route_action_new();
+	struct http_forward f = append;
+
+	(void)state;
+	assert_non_null(a);
+	f.path = SPAN("/v2/b");
+	f.host = SPAN("inner:8000");
+	check_request("GET /a/b?c HTTP/1.1\r\nX-A: 1\r\nHost: h.x:80\r\n\r\n",
+	    f,
+	    "GET /v2/b?c HTTP/1.1\r\nHost: inner:8000\r\nX-A: 1\r\n"
+	    "X-Forwarded-For: 10.1.2.3\r\nX-Forwarded-Proto: http\r\n"
+	    "X-Forwarded-Host: h.x:80\r\nVia: 1.1 shunt\r\n\r\n");
+	/* HTTP/1.0 may come without one */
+	check_request("GET /a/b HTTP/1.0\r\n\r\n", f,
+	    "GET /v2/b HTTP/1.1\r\nHost: inner:8000\r\n"
+	    "X-Forwarded-For: 10.1.2.3\r\nX-Forwarded-Proto: http\r\n"
+	    "Via: 1.1 shunt\r\n\r\n");
+	f.path = f.host = SPAN_NONE;
+	f.client_subject = SPAN("CN=me");
+	f.edits = &a->request;
+	edits_add(
+	    &a->request, EDIT_SET, SPAN("X-Forwarded-Proto"), SPAN("https"));
+	edits_add(&a->request, EDIT_REMOVE, SPAN("x-forwarded-for"), SPAN(""));
+	edits_add(&a->request, EDIT_REMOVE, SPAN("Via"), SPAN(""));
+	edits_add(&a->request, EDIT_REMOVE, SPAN("X-Client-Subject"), SPAN(""));
+	edits_add(&a->request, EDIT_ADD, SPAN("X-A"), SPAN("2"));
+	check_request("PUT / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nVia: x\r\n"
+		      "Connection: X-A, TE\r\nTE: trailers\r\n"
+		      "Content-Length: 3\r\n\r\n",
+	    f,
+	    "PUT / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Host: h\r\n"
+	    "X-Forwarded-Proto: https\r\nX-A: 2\r\nTE: trailers\r\n"
+	    "Connection: TE\r\nContent-Length: 3\r\n\r\n");
+	route_action_free(a);
+}
+
+/* The most that a route may add still fits. */
+static void
+edits_have_room(void **state)
+{
+	struct route_action *a = route_action_new();
+	struct http_forward f = append;
+	char value[EDITS_BYTES_MAX - 5], expect[2048];
+
+	(void)state;
+	assert_non_null(a);
+	memset(value, 'v', sizeof value);
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	f.edits = &a->request;
+	edits_add(&a->request, EDIT_SET, SPAN("A"),
+	    (struct span){value, sizeof value});
+	assert_int_equal(a->request.bytes, EDITS_BYTES_MAX);
+	snprintf(expect, sizeof expect,
+	    "GET / HTTP/1.1\r\nHost: h\r\nA: %.*s\r\n\r\n", (int)sizeof value,
+	    value);
+	check_request("GET / HTTP/1.1\r\nHost: h\r\n\r\n", f, expect);
+	route_action_free(a);
+}
+
 static void
 upgrades_and_last_hops(void **state)
 {
@@ -410,6 +474,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hop_fields_go),
+	    cmocka_unit_test(routes_change_requests),
+	    cmocka_unit_test(edits_have_room),
 	    cmocka_unit_test(upgrades_and_last_hops),
 	    cmocka_unit_test(trailers),
 	    cmocka_unit_test(host_cannot_be_named_away),

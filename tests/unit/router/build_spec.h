@@ -98,6 +98,18 @@ build_route(
 	}
 }
 
+/* The last route is for this method, too. */
+static inline void
+build_method(struct spec *spec, const char *method)
+{
+	struct service_spec *s = build_last(spec);
+	struct route_spec *r = &s->routes[s->nroutes - 1];
+
+	r->methods = build_grow(r->methods, &r->nmethods, sizeof r->methods[0]);
+	r->methods[r->nmethods - 1] = strdup(method);
+	CHECK(r->methods[r->nmethods - 1] != NULL);
+}
+
 /* The header has exactly this value. */
 static inline void
 build_rule(

@@ -143,9 +143,12 @@ test_match(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct request r = {.host = span_of(rows[i].host),
 		    .path = span_of(rows[i].path)};
-		const struct service *s = plan_match(p, &r);
+		const struct route *route;
+		const struct service *s = plan_match(p, &r, &route);
 
 		assert_true((s != NULL) == (rows[i].service != NULL));
+		assert_true((s != NULL) == (route != NULL));
+		assert_ptr_equal(plan_match(p, &r, NULL), s);
 		if (s != NULL)
 			assert_string_equal(s->name, rows[i].service);
 	}

@@ -10,24 +10,33 @@
 #include <cmocka.h>
 #include <time.h>
 
+#include "router/route.h"
 #include "router/route_table.h"
 #include "tests/unit/router/build_spec.h"
 
 /* The name of the service, "" when there is no route. */
 static const char *
-find(const struct route_table *t, const struct spec *spec, const char *host,
-    const char *path)
+find_by(const struct route_table *t, const struct spec *spec,
+    const char *method, const char *host, const char *path)
 {
 	struct request r = {
+	    .method = span_of(method),
 	    .host = host != NULL ? span_of(host) : SPAN_NONE,
 	    .path = span_of(path),
 	};
-	size_t service = 99;
+	const struct route *route = route_table_find(t, &r);
 
-	if (!route_table_find(t, &r, &service))
+	if (route == NULL)
 		return "";
-	assert_true(service < spec->nservices);
-	return spec->services[service].name;
+	assert_true(route->service < spec->nservices);
+	return spec->services[route->service].name;
+}
+
+static const char *
+find(const struct route_table *t, const struct spec *spec, const char *host,
+    const char *path)
+{
+	return find_by(t, spec, "GET", host, path);
 }
 
 static struct route_table *
@@ -41,13 +50,13 @@ make(struct spec *spec)
 	return t;
 }
 
-struct route {
+struct route_row {
 	const char *service, *host;
 	enum path_kind kind;
 	const char *path;
 };
 
-static const struct route routes[] = {
+static const struct route_row routes[] = {
     {"root", "shop.example.com", PATH_PREFIX, "/"},
     {"cart", "shop.example.com", PATH_PREFIX, "/cart"},
     {"pay", "shop.example.com", PATH_PREFIX, "/cart/pay/"},
@@ -145,6 +154,154 @@ test_lookups(void **state)
 	route_table_drop(NULL);
 }
 
+/* In the order of the file; the service has the name of its row. */
+static const struct {
+	struct route_row route;
+	const char *methods[3];
+} by_method[] = {
+    {{"any", "m.x", PATH_PREFIX, "/a"}, {NULL}},
+    {{"get", "m.x", PATH_PREFIX, "/a/"}, {"GET", "HEAD"}},
+    {{"put", "m.x", PATH_PREFIX, "/a"}, {"PUT"}},
+    {{"deep", "m.x", PATH_PREFIX, "/a/b"}, {"GET"}},
+    {{"exact", "m.x", PATH_EXACT, "/a/b/c"}, {"POST"}},
+    {{"rx-any", "m.x", PATH_REGEX, "^/r"}, {NULL}},
+    {{"rx-get", "m.x", PATH_REGEX, "^/r"}, {"GET"}},
+    {{"rx-late", "m.x", PATH_REGEX, "^/r.*"}, {"PUT"}},
+    {{"wild", "*.x", PATH_PREFIX, "/"}, {"PATCH"}},
+    {{"rest", NULL, PATH_PREFIX, "/"}, {"TRACE", "get"}},
+};
+
+static const struct {
+	const char *method, *path, *service;
+} method_lookups[] = {
+    /* of the same path, a route with a method goes before one without */
+    {"GET", "/a", "get"},
+    {"HEAD", "/a/x", "get"},
+    {"PUT", "/a", "put"},
+    {"POST", "/a", "any"},
+    /* methods have case */
+    {"Get", "/a", "any"},
+    {"GETS", "/a", "any"},
+    {"GE", "/a", "any"},
+    /* the better path wins, whatever has a method; where that does not take
+     * the request, the next best does */
+    {"GET", "/a/b", "deep"},
+    {"POST", "/a/b", "any"},
+    {"POST", "/a/b/c", "exact"},
+    {"GET", "/a/b/c", "deep"},
+    {"PUT", "/a/b/c", "put"},
+    {"DELETE", "/a/b/c", "any"},
+    /* regex: the order of the file first; one of the same text is the same */
+    {"GET", "/r", "rx-get"},
+    {"PUT", "/r", "rx-any"},
+    /* where no route of the host takes the method, the next best host */
+    {"PATCH", "/z", "wild"},
+    {"TRACE", "/z", "rest"},
+    {"get", "/z", "rest"},
+    {"GET", "/z", ""},
+};
+
+static void
+test_methods(void **state)
+{
+	struct spec *spec = spec_new();
+	struct route_table *t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof by_method / sizeof by_method[0]; i++) {
+		const struct route_row *r = &by_method[i].route;
+
+		build_service(spec, r->service);
+		build_route(spec, r->host, r->kind, r->path);
+		for (int j = 0; by_method[i].methods[j] != NULL; j++)
+			build_method(spec, by_method[i].methods[j]);
+	}
+	t = make(spec);
+	for (size_t i = 0; i < sizeof method_lookups / sizeof method_lookups[0];
+	     i++) {
+		const char *got = find_by(t, spec, method_lookups[i].method,
+		    "m.x", method_lookups[i].path);
+
+		if (strcmp(got, method_lookups[i].service) != 0)
+			fail_msg("%s %s: \"%s\", expected \"%s\"",
+			    method_lookups[i].method, method_lookups[i].path,
+			    got, method_lookups[i].service);
+	}
+	route_table_drop(t);
+	spec_free(spec);
+}
+
+/* Of the same in one service the first of the file counts. */
+static void
+test_first_of_equals(void **state)
+{
+	const struct request r = {.method = SPAN("GET"), .path = SPAN("/a/b")};
+	struct spec *spec = spec_new();
+	struct route_action *actions[3];
+	const struct route *found;
+	struct route_table *t;
+
+	(void)state;
+	build_service(spec, "s");
+	for (int i = 0; i < 3; i++) {
+		build_route(spec, NULL, PATH_PREFIX, i == 0 ? "/a/" : "/a");
+		if (i > 0)
+			build_method(spec, "GET");
+		actions[i] = route_action_new();
+		assert_non_null(actions[i]);
+		build_last(spec)->routes[i].action = actions[i];
+	}
+	t = make(spec);
+	spec_free(spec); /* they are the table's now */
+	found = route_table_find(t, &r);
+	assert_non_null(found);
+	assert_ptr_equal(found->action, actions[1]);
+	assert_int_equal(found->action->prefix, 2);
+	route_table_drop(t);
+}
+
+static void
+test_taken_methods(void **state)
+{
+	static const struct {
+		const char *a, *b; /* NULL: any */
+		bool taken;
+	} rows[] = {
+	    {"GET", "PUT", false},
+	    {"GET", NULL, false},
+	    {NULL, "GET", false},
+	    {"GET", "GET", true},
+	    {NULL, NULL, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *methods[] = {rows[i].a, rows[i].b};
+		struct spec *spec = spec_new();
+		struct route_table *t;
+		char why[128];
+
+		for (int j = 0; j < 2; j++) {
+			build_service(spec, j == 0 ? "a" : "b");
+			build_route(spec, "h.x", PATH_PREFIX, "/");
+			if (methods[j] != NULL) {
+				build_method(spec, "OWN");
+				build_last(spec)->routes[0].methods[0][0] =
+				    j == 0 ? 'A' : 'B';
+				build_method(spec, methods[j]);
+			}
+		}
+		t = route_table_new(spec, why, sizeof why);
+		assert_int_equal(t == NULL, rows[i].taken);
+		if (t == NULL)
+			assert_string_equal(why,
+			    "route h.x/ of service \"b\" already leads to "
+			    "service \"a\"");
+		route_table_drop(t);
+		spec_free(spec);
+	}
+}
+
 static void
 test_host_lengths(void **state)
 {
@@ -175,7 +332,7 @@ static void
 test_taken_routes(void **state)
 {
 	static const struct {
-		struct route a, b;
+		struct route_row a, b;
 		const char *why; /* NULL: fine */
 	} rows[] = {
 	    {{"a", NULL, PATH_PREFIX, "/x"}, {"b", NULL, PATH_PREFIX, "/x/"},
@@ -194,7 +351,7 @@ test_taken_routes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct spec *spec = spec_new();
-		const struct route *both[] = {&rows[i].a, &rows[i].b};
+		const struct route_row *both[] = {&rows[i].a, &rows[i].b};
 		struct route_table *t;
 		char why[128] = "";
 
@@ -293,8 +450,18 @@ rank_path(const struct route_spec *r, const char *path)
 	return n == 0 || path[n] == '/' || path[n] == '\0' ? 1 + n : 0;
 }
 
+/* One or no method per route. */
+static size_t
+rank_method(const struct route_spec *r, const char *method)
+{
+	if (r->nmethods == 0)
+		return 1;
+	return strcmp(r->methods[0], method) == 0 ? 2 : 0;
+}
+
 static const char *
-find_plainly(const struct spec *spec, const char *host, const char *path)
+find_plainly(const struct spec *spec, const char *method, const char *host,
+    const char *path)
 {
 	const char *name = "";
 	size_t best = 0;
@@ -305,9 +472,11 @@ find_plainly(const struct spec *spec, const char *host, const char *path)
 		for (size_t j = 0; j < s->nroutes; j++) {
 			size_t h = rank_host(s->routes[j].host, host);
 			size_t p = rank_path(&s->routes[j], path);
+			size_t m = rank_method(&s->routes[j], method);
+			size_t rank = (h * 10000 + p) * 10 + m;
 
-			if (h > 0 && p > 0 && h * 10000 + p > best) {
-				best = h * 10000 + p;
+			if (h > 0 && p > 0 && m > 0 && rank > best) {
+				best = rank;
 				name = s->name;
 			}
 		}
@@ -319,14 +488,21 @@ find_plainly(const struct spec *spec, const char *host, const char *path)
 static void
 forget_route(struct service_spec *s)
 {
-	free(s->routes[0].host);
-	free(s->routes[0].path);
+	struct route_spec *r = &s->routes[0];
+
+	for (size_t i = 0; i < r->nmethods; i++)
+		free(r->methods[i]);
+	free(r->methods);
+	free(r->host);
+	free(r->path);
 	s->nroutes = 0;
 }
 
 static void
 test_random_routes(void **state)
 {
+	static const char *const methods[] = {"GET", "PUT", "POST"};
+
 	(void)state;
 	for (int round = 0; round < 60; round++) {
 		struct spec *spec = spec_new();
@@ -341,6 +517,8 @@ test_random_routes(void **state)
 			random_path(path, sizeof path);
 			build_route(spec, chance(5) ? host : NULL,
 			    chance(2) ? PATH_EXACT : PATH_PREFIX, path);
+			if (chance(2))
+				build_method(spec, methods[chance(2)]);
 			t = route_table_new(spec, why, sizeof why);
 			if (t == NULL)
 				forget_route(build_last(spec));
@@ -348,10 +526,13 @@ test_random_routes(void **state)
 		}
 		t = make(spec);
 		for (int i = 0; i < 300; i++) {
+			const char *method = methods[chance(3)];
+
 			random_host(host, sizeof host, false);
 			random_path(path, sizeof path);
-			assert_string_equal(find(t, spec, host, path),
-			    find_plainly(spec, host, path));
+			assert_string_equal(
+			    find_by(t, spec, method, host, path),
+			    find_plainly(spec, method, host, path));
 		}
 		route_table_drop(t);
 		spec_free(spec);
@@ -416,6 +597,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lookups),
+	    cmocka_unit_test(test_methods),
+	    cmocka_unit_test(test_first_of_equals),
+	    cmocka_unit_test(test_taken_methods),
 	    cmocka_unit_test(test_host_lengths),
 	    cmocka_unit_test(test_taken_routes),
 	    cmocka_unit_test(test_no_routes),
