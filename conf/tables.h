@@ -10,6 +10,7 @@
 #include "router/spec.h"
 
 struct certificate;
+struct cidr;
 struct conf;
 struct listen_settings;
 struct tls_settings;
@@ -74,6 +75,9 @@ bool read_pair_there(struct errors *e, const struct node *map);
  */
 bool read_addresses(struct errors *e, const struct option *o,
     const struct node *list, struct address **addresses, size_t *n);
+
+/* One address block; false, reported, when it is none. */
+bool read_block(struct errors *e, const struct node *value, struct cidr *block);
 
 /*
  * The cross-check passes. They walk the tree beside what was read from it:
