@@ -172,12 +172,13 @@ def test_the_access_log_names_the_rule(shop, pod, tmp_path):
 
 def test_no_pattern_stalls_a_worker(shop, pod):
     """Each would run for ages on each of these values."""
-    costly = {"regex": "^(a+)+$"}
+    def costly():
+        return {"regex": "^(a+)+$"}
     p = shop(versions(pod, "v1", "v2"), workers=1, service={
         "weights": {"v1": 1, "v2": 0},
         "rules": [{"match": [
-            {"header": {"X": costly}}, {"query": {"x": costly}},
-            {"path": {"regex": "^/(a+)+$"}}, {"cookie": {"x": costly}}],
+            {"header": {"X": costly()}}, {"query": {"x": costly()}},
+            {"path": {"regex": "^/(a+)+$"}}, {"cookie": {"x": costly()}}],
             "version": "v2"}]})
     value = "a" * 2000 + "!"
     fields = [("X", value)] * 5 + [("Cookie", "x=" + value)] * 5
