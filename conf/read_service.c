@@ -17,7 +17,7 @@ static option_reader read_versions, read_pods, read_balance, read_health,
     read_health_path, read_good_status, read_error_status, read_error_grpc,
     read_retry_on, read_budget;
 
-static const char *const empty_words[] = {"503", "stable", NULL};
+const char *const empty_words[] = {"503", "stable", NULL};
 static const char *const initial_words[] = {"starting", "up", NULL};
 static const char *const retry_version_words[] = {
     [RETRY_SAME] = "same",

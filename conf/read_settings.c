@@ -1,5 +1,4 @@
 /* The option tables and readers of everything that is not a service. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -437,48 +436,27 @@ read_log_path(struct errors *e, const struct option *o,
 		*path = read_copy(e, text);
 }
 
-/* Whether all bits after the first `bits` are 0. */
-static bool
-cidr_tail_clear(const struct cidr *c)
+bool
+read_block(struct errors *e, const struct node *value, struct cidr *block)
 {
-	for (unsigned i = c->bits; i < (c->family == AF_INET ? 32 : 128); i++)
-		if (c->address[i / 8] & (0x80 >> (i % 8)))
-			return false;
-	return true;
-}
+	const struct option o = {
+	    .type = "an address or block such as 10.1.2.3, 10.0.0.0/8 or "
+		    "fd00::/8, no bit set after its prefix",
+	};
+	const char *text = option_text(e, &o, value);
 
-static bool
-cidr_parse(const char *text, struct cidr *c)
-{
-	char ip[INET6_ADDRSTRLEN];
-	const char *slash = strchrnul(text, '/');
-	size_t n = (size_t)(slash - text);
-	uint64_t bits;
-
-	if (n >= sizeof ip)
+	if (text == NULL)
 		return false;
-	memcpy(ip, text, n);
-	ip[n] = '\0';
-	c->family = strchr(ip, ':') != NULL ? AF_INET6 : AF_INET;
-	c->bits = c->family == AF_INET ? 32 : 128;
-	if (inet_pton(c->family, ip, c->address) != 1)
-		return false;
-	if (*slash == '\0')
+	if (cidr_parse(text, block))
 		return true;
-	if (!span_to_u64(span_of(slash + 1), &bits) || bits > c->bits)
-		return false;
-	c->bits = (unsigned)bits;
-	return cidr_tail_clear(c);
+	option_refuse(e, &o, value);
+	return false;
 }
 
 static void
 read_trusted(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
-	const struct option item = {
-	    .type = "an address or block such as 10.1.2.3, 10.0.0.0/8 or "
-		    "fd00::/8, no bit set after its prefix",
-	};
 	struct forward *f = field;
 
 	if (!option_kind(e, o, value, NODE_LIST))
@@ -486,11 +464,6 @@ read_trusted(struct errors *e, const struct option *o, const struct node *value,
 	f->trusted = read_alloc(e, value, sizeof *f->trusted);
 	if (f->trusted == NULL)
 		return;
-	for (const struct node *m = value->first; m != NULL; m = m->next) {
-		const char *text = option_text(e, &item, m);
-
-		if (text != NULL &&
-		    !cidr_parse(text, &f->trusted[f->ntrusted++]))
-			option_refuse(e, &item, m);
-	}
+	for (const struct node *m = value->first; m != NULL; m = m->next)
+		read_block(e, m, &f->trusted[f->ntrusted++]);
 }

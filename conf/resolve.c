@@ -1,4 +1,5 @@
 /* Names of versions to indexes: stable, weights, rules. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/suggest.h"
@@ -76,34 +77,29 @@ read_weight(struct errors *e, const struct node *value, uint64_t *weight)
 /* Weights that can each be read may still be wrong together. */
 static void
 check_weights(
-    struct errors *e, const struct node *weights, const struct service_spec *s)
+    struct errors *e, const struct node *weights, const uint64_t *all, size_t n)
 {
-	uint64_t all[SPLIT_VERSIONS_MAX];
 	struct split *split;
 	char why[256] = "out of memory";
 
-	for (size_t i = 0; i < s->nversions; i++)
-		all[i] = s->versions[i].weight;
-	split = split_new(all, s->nversions, why, sizeof why);
+	split = split_new(all, n, why, sizeof why);
 	if (split == NULL)
 		errors_add(e, weights->at, "%s", why);
 	else
 		split_drop(split);
 }
 
-static void
-resolve_weights(
-    struct errors *e, const struct node *weights, struct service_spec *s)
+/* Into one weight per version, those that are not named 0. */
+static bool
+read_weights(struct errors *e, const struct node *weights,
+    const struct service_spec *s, uint64_t *all)
 {
 	const struct option o = {.type = "a map from versions to weights"};
 	bool good = true;
 
-	if (weights == NULL) {
-		s->versions[s->stable].weight = 100 * WEIGHT_ONE;
-		return;
-	}
 	if (!option_kind(e, &o, weights, NODE_MAP))
-		return;
+		return false;
+	memset(all, 0, s->nversions * sizeof *all);
 	for (const struct node *m = weights->first; m != NULL; m = m->next) {
 		uint64_t weight = 0;
 		size_t i;
@@ -111,12 +107,42 @@ resolve_weights(
 		if (!read_weight(e, m, &weight))
 			good = false;
 		if (find_version(e, s, m->key, &i))
-			s->versions[i].weight = weight;
+			all[i] = weight;
 		else
 			good = false;
 	}
 	if (good)
-		check_weights(e, weights, s);
+		check_weights(e, weights, all, s->nversions);
+	return true;
+}
+
+static void
+resolve_weights(
+    struct errors *e, const struct node *weights, struct service_spec *s)
+{
+	uint64_t all[SPLIT_VERSIONS_MAX];
+
+	if (weights == NULL)
+		s->versions[s->stable].weight = 100 * WEIGHT_ONE;
+	else if (read_weights(e, weights, s, all))
+		for (size_t i = 0; i < s->nversions; i++)
+			s->versions[i].weight = all[i];
+}
+
+static void
+resolve_rule(struct errors *e, const struct node *rule,
+    const struct service_spec *s, struct rule_spec *r)
+{
+	const struct node *weights = node_get(rule, "weights");
+
+	resolve_name(e, node_get(rule, "version"), s, &r->version);
+	if (weights == NULL)
+		return;
+	r->weights = calloc(s->nversions, sizeof *r->weights);
+	if (r->weights == NULL)
+		errors_no_memory(e);
+	else
+		read_weights(e, weights, s, r->weights);
 }
 
 void
@@ -134,6 +160,5 @@ resolve_versions(
 		return;
 	rule = rules->first;
 	for (size_t i = 0; i < s->nrules; i++, rule = rule->next)
-		resolve_name(
-		    e, node_get(rule, "version"), s, &s->rules[i].version);
+		resolve_rule(e, rule, s, &s->rules[i]);
 }

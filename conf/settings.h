@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/cidr.h"
 
 struct timeouts {
 	uint32_t header;   /* first byte of a request to the end of its head */
@@ -55,17 +56,10 @@ enum x_forwarded {
 	X_FORWARDED_OFF,
 };
 
-/* An address block whose X-Forwarded-* is believed. */
-struct cidr {
-	int family;
-	uint8_t address[16];
-	unsigned bits;
-};
-
 struct forward {
 	enum x_forwarded x_forwarded;
 	bool via;
-	struct cidr *trusted;
+	struct cidr *trusted; /* their X-Forwarded-* is believed */
 	size_t ntrusted;
 };
 

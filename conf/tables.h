@@ -7,9 +7,11 @@
 #define CONF_TABLES_H
 
 #include "conf/option.h"
+#include "router/match.h"
 #include "router/spec.h"
 
 struct certificate;
+struct cidr;
 struct conf;
 struct listen_settings;
 struct tls_settings;
@@ -29,9 +31,12 @@ extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
+extern const struct option match_options[];	  /* struct match */
 
 /* In the order of enum pod_protocol. */
 extern const char *const pod_protocol_words[];
+/* Of `empty`; stable is 1. */
+extern const char *const empty_words[];
 
 option_reader read_address;   /* struct address */
 option_reader read_listeners; /* struct settings */
@@ -40,6 +45,7 @@ option_reader read_services;  /* struct spec */
 option_reader read_routes;    /* struct service_spec */
 option_reader read_edits;     /* struct edits */
 option_reader read_rules;     /* struct service_spec */
+option_reader read_match;     /* struct match * */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
 option_reader read_tls;	      /* struct tls_settings * */
@@ -78,6 +84,15 @@ bool read_pair_there(struct errors *e, const struct node *map);
  */
 bool read_addresses(struct errors *e, const struct option *o,
     const struct node *list, struct address **addresses, size_t *n);
+
+/* Whether the map has one of the table's keys and no other; else an error. */
+bool read_single_key(
+    struct errors *e, const struct option *table, const struct node *map);
+/* NULL, and an error, when it is none. The caller frees. */
+struct pattern *read_pattern(
+    struct errors *e, const struct node *value, enum pattern_kind kind);
+/* One address block; false, reported, when it is none. */
+bool read_block(struct errors *e, const struct node *value, struct cidr *block);
 
 /*
  * The cross-check passes. They walk the tree beside what was read from it:

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "conf/settings.h"
+#include "proxy/client_address.h"
 #include "proxy/conn.h"
 #include "proxy/greeting.h"
 #include "proxy/http.h"
@@ -174,6 +175,8 @@ admit_request(const struct session *from, const struct plan *plan,
 	*a = (struct admission){0};
 	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
 		r->authority = span_of(from->listener->address.text);
+	client_address_find(
+	    r, &session_settings(from)->forward, from->family, from->address);
 	if (e == ERR_NONE && redirect_port == 0)
 		find_route(plan, r, a);
 	if (e == ERR_NONE)

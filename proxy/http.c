@@ -521,25 +521,10 @@ http_idempotent(struct span method)
 	return false;
 }
 
-static bool
-in_block(const struct cidr *c, const unsigned char *address)
-{
-	unsigned whole = c->bits / 8, rest = c->bits % 8;
-	unsigned char mask = (unsigned char)(0xff00u >> rest);
-
-	return memcmp(c->address, address, whole) == 0 &&
-	       (rest == 0 ||
-		   ((c->address[whole] ^ address[whole]) & mask) == 0);
-}
-
 bool
 http_trusted(const struct forward *f, int family, const unsigned char *address)
 {
-	for (size_t i = 0; i < f->ntrusted; i++)
-		if (f->trusted[i].family == family &&
-		    in_block(&f->trusted[i], address))
-			return true;
-	return false;
+	return cidr_any_has(f->trusted, f->ntrusted, family, address);
 }
 
 const char *

@@ -1,7 +1,9 @@
 /* From a request to a version: rules, then the split, then what is ready. */
 #include "router/choose.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "router/split.h"
@@ -11,32 +13,106 @@
 struct rule {
 	struct match *match;
 	size_t version;
+	uint64_t *weights;   /* NULL: all go to `version` */
+	struct split *split; /* of the weights */
+	bool own_empty, empty_stable;
 };
 
 struct ruleset {
 	unsigned magic;
 	int refs; /* main only */
+	size_t nversions;
 	size_t n;
 	struct rule rules[];
 };
 
+/* The split of the rule at that place, if it has these weights. */
+static struct split *
+split_go_on(const struct ruleset *old, size_t i, const uint64_t *weights)
+{
+	const uint64_t *before;
+
+	if (old == NULL || i >= old->n)
+		return NULL;
+	before = old->rules[i].weights;
+	if (before == NULL ||
+	    memcmp(before, weights, old->nversions * sizeof *weights) != 0)
+		return NULL;
+	return split_hold(old->rules[i].split);
+}
+
+/* -1, with the reason in why, when the weights are wrong together. */
+static int
+add_split(struct ruleset *rs, size_t i, const struct ruleset *old, char *why,
+    size_t why_size)
+{
+	struct rule *rule = &rs->rules[i];
+	char wrong[160];
+
+	if (rule->weights == NULL)
+		return 0;
+	rule->split = split_go_on(old, i, rule->weights);
+	if (rule->split == NULL)
+		rule->split = split_new(
+		    rule->weights, rs->nversions, wrong, sizeof wrong);
+	if (rule->split != NULL)
+		return 0;
+	snprintf(why, why_size, "rule %zu: %s", i, wrong);
+	return -1;
+}
+
+/* Moves what the spec points to. */
+static struct rule
+take_rule(struct rule_spec *spec)
+{
+	struct rule rule = {
+	    .match = spec->match,
+	    .version = spec->version,
+	    .weights = spec->weights,
+	    .own_empty = spec->own_empty,
+	    .empty_stable = spec->empty_stable,
+	};
+
+	spec->match = NULL;
+	spec->weights = NULL;
+	return rule;
+}
+
+static void
+rule_clear(struct rule *rule)
+{
+	match_free(rule->match);
+	split_drop(rule->split);
+	free(rule->weights);
+}
+
 struct ruleset *
-ruleset_new(struct rule_spec *rules, size_t n)
+ruleset_new(struct rule_spec *rules, size_t n, size_t nversions,
+    const struct ruleset *old, char *why, size_t why_size)
 {
 	struct ruleset *rs = malloc(sizeof *rs + n * sizeof rs->rules[0]);
 
-	if (rs != NULL) {
-		rs->magic = RULESET_MAGIC;
-		rs->refs = 1;
-		rs->n = n;
+	if (rs == NULL) {
+		snprintf(why, why_size, "out of memory");
+		for (size_t i = 0; i < n; i++) {
+			struct rule rule = take_rule(&rules[i]);
+
+			rule_clear(&rule);
+		}
+		return NULL;
 	}
+	CHECK(old == NULL || old->nversions == nversions);
+	rs->magic = RULESET_MAGIC;
+	rs->refs = 1;
+	rs->nversions = nversions;
+	rs->n = n;
+	for (size_t i = 0; i < n; i++)
+		rs->rules[i] = take_rule(&rules[i]);
 	for (size_t i = 0; i < n; i++) {
-		if (rs != NULL)
-			rs->rules[i] =
-			    (struct rule){rules[i].match, rules[i].version};
-		else
-			match_free(rules[i].match);
-		rules[i].match = NULL;
+		if (add_split(rs, i, old, why, why_size) != 0) {
+			ruleset_drop(rs);
+			return NULL;
+		}
 	}
 	return rs;
 }
@@ -59,22 +135,43 @@ ruleset_drop(struct ruleset *rs)
 	if (--rs->refs > 0)
 		return;
 	for (size_t i = 0; i < rs->n; i++)
-		match_free(rs->rules[i].match);
+		rule_clear(&rs->rules[i]);
 	rs->magic = 0;
 	free(rs);
 }
 
 int
-ruleset_find(const struct ruleset *rs, const struct request *r, size_t *version)
+ruleset_find(const struct ruleset *rs, const struct request *r)
 {
 	CHECK_OBJ(rs, RULESET_MAGIC);
-	for (size_t i = 0; i < rs->n; i++) {
-		if (match_test(rs->rules[i].match, r)) {
-			*version = rs->rules[i].version;
+	for (size_t i = 0; i < rs->n; i++)
+		if (match_test(rs->rules[i].match, r))
 			return (int)i;
-		}
-	}
 	return -1;
+}
+
+static const struct rule *
+rule_at(const struct ruleset *rs, int rule)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	CHECK(rule >= 0 && (size_t)rule < rs->n);
+	return &rs->rules[rule];
+}
+
+size_t
+ruleset_version(const struct ruleset *rs, int rule)
+{
+	const struct rule *it = rule_at(rs, rule);
+
+	return it->split != NULL ? split_next(it->split) : it->version;
+}
+
+bool
+ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable)
+{
+	const struct rule *it = rule_at(rs, rule);
+
+	return it->own_empty ? it->empty_stable : stable;
 }
 
 void
@@ -82,17 +179,22 @@ choose_version(
     const struct service *s, const struct request *r, struct choice *c)
 {
 	const struct version *stable = &s->versions[s->stable];
+	bool empty_stable = s->empty_stable;
 	size_t version;
 
-	c->by = CHOICE_RULE;
-	c->rule = ruleset_find(s->rules, r, &version);
-	if (c->rule < 0) {
+	c->rule = ruleset_find(s->rules, r);
+	if (c->rule >= 0) {
+		c->by = CHOICE_RULE;
+		version = ruleset_version(s->rules, c->rule);
+		empty_stable =
+		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
+	} else {
 		c->by = CHOICE_WEIGHT;
 		version = split_next(s->split);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
-	if (c->wanted->nready == 0 && s->empty_stable && stable->nready > 0) {
+	if (c->wanted->nready == 0 && empty_stable && stable->nready > 0) {
 		c->by = CHOICE_STABLE;
 		c->version = stable;
 	}

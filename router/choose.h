@@ -1,7 +1,8 @@
 /*
- * Which version takes a request: the first matching rule, else the exact
- * split of the weights; then what `empty` says where that version has no
- * ready pod. Any thread, no lock, no allocation.
+ * Which version takes a request: that of the first matching rule or of the
+ * exact split of the rule's own weights, else of the service's; then what
+ * `empty` says where that version has no ready pod. Any thread, no lock, no
+ * allocation.
  */
 #ifndef ROUTER_CHOOSE_H
 #define ROUTER_CHOOSE_H
@@ -24,13 +25,22 @@ struct choice {
 void choose_version(
     const struct service *s, const struct request *r, struct choice *c);
 
-/* Rules of a service. Consumes the matches of the specs. NULL: no memory. */
-struct ruleset *ruleset_new(struct rule_spec *rules, size_t n);
+/*
+ * Rules of a service with so many versions. Consumes what the specs point
+ * to, also on failure. A split goes on that `old` (NULL: none), rules of a
+ * service with the same versions, has at the same place with the same
+ * weights. One reference; NULL with the reason in why. Main thread only.
+ */
+struct ruleset *ruleset_new(struct rule_spec *rules, size_t n, size_t nversions,
+    const struct ruleset *old, char *why, size_t why_size);
 /* main thread only */
 struct ruleset *ruleset_hold(struct ruleset *r);
 void ruleset_drop(struct ruleset *r);
-/* Index of the first match, or -1; its version index in *version. */
-int ruleset_find(
-    const struct ruleset *rs, const struct request *r, size_t *version);
+/* Index of the first match, or -1. Draws no ticket. */
+int ruleset_find(const struct ruleset *rs, const struct request *r);
+/* Index of the version; draws a ticket where the rule has weights. */
+size_t ruleset_version(const struct ruleset *rs, int rule);
+/* Whether stable takes over for the rule where the service says `stable`. */
+bool ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable);
 
 #endif

@@ -11,16 +11,22 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/cidr.h"
+#include "router/query.h"
 
 /*
- * What one match run may cost: backtracks, KiB of heap for the interpreter,
- * bytes of stack for compiled code. Together with PATTERN_REGEX_MAX it is a
- * few milliseconds at worst.
+ * What the regexes of one match may cost: backtracks, KiB of heap for the
+ * interpreter, bytes of stack for compiled code. Together with
+ * PATTERN_REGEX_MAX it is a few milliseconds at worst. As pcre2 does not tell
+ * what a run has used, each begins with a small limit and gets more by
+ * factors of REGEX_STEPS_MORE where that was not enough.
  */
-#define REGEX_STEPS	250000u
-#define REGEX_HEAP_KIB	1024u
-#define REGEX_STACK_MIN (32u * 1024)
-#define REGEX_STACK_MAX (512u * 1024)
+#define REGEX_STEPS	  350000u
+#define REGEX_STEPS_FIRST 2048u
+#define REGEX_STEPS_MORE  4u
+#define REGEX_HEAP_KIB	  1024u
+#define REGEX_STACK_MIN	  (32u * 1024)
+#define REGEX_STACK_MAX	  (512u * 1024)
 
 /*
  * pcre2 counts its limit anew at each place where a match may begin, so the
@@ -37,20 +43,20 @@ struct pattern {
 	char text[];
 };
 
-enum source {
-	SOURCE_HEADER,
-	SOURCE_COOKIE,
-};
-
 struct test {
-	enum source source;
+	enum match_source source;
+	bool negated;
+	bool begins;	  /* an alternative */
 	enum field_id id; /* of the header */
 	char *name;
 	size_t name_len;
-	struct pattern *pattern;
+	size_t n;
+	struct pattern **patterns;
+	struct cidr *blocks; /* instead of them */
 };
 
 struct match {
+	bool other; /* the next test begins an alternative */
 	size_t n;
 	struct test *tests;
 };
@@ -98,7 +104,6 @@ runner_new(void)
 	if (r->found == NULL || r->limits == NULL || r->stack == NULL ||
 	    pthread_setspecific(runner_key, r) != 0)
 		goto fail;
-	pcre2_set_match_limit(r->limits, REGEX_STEPS);
 	pcre2_set_heap_limit(r->limits, REGEX_HEAP_KIB);
 	pcre2_jit_stack_assign(r->limits, NULL, r->stack);
 	return r;
@@ -182,21 +187,33 @@ pattern_free(struct pattern *p)
 	free(p);
 }
 
+/* Takes what it costs from *steps. */
 static bool
-regex_test(const struct pattern *p, struct span value)
+regex_test(const struct pattern *p, struct span value, uint32_t *steps)
 {
 	const char *subject = value.p != NULL ? value.p : "";
+	uint32_t limit = REGEX_STEPS_FIRST;
+	int found;
 
 	if (value.n > PATTERN_REGEX_MAX)
 		return false;
 	if (runner == NULL && (runner = runner_new()) == NULL)
 		return false;
-	return pcre2_match(p->code, (PCRE2_SPTR)subject, value.n, 0, 0,
-		   runner->found, runner->limits) >= 0;
+	for (; *steps > 0; limit *= REGEX_STEPS_MORE) {
+		if (limit > *steps)
+			limit = *steps;
+		*steps -= limit;
+		pcre2_set_match_limit(runner->limits, limit);
+		found = pcre2_match(p->code, (PCRE2_SPTR)subject, value.n, 0, 0,
+		    runner->found, runner->limits);
+		if (found != PCRE2_ERROR_MATCHLIMIT)
+			return found >= 0;
+	}
+	return false;
 }
 
-bool
-pattern_test(const struct pattern *p, struct span value)
+static bool
+test_value(const struct pattern *p, struct span value, uint32_t *steps)
 {
 	struct span text = {p->text, p->len};
 
@@ -209,11 +226,19 @@ pattern_test(const struct pattern *p, struct span value)
 	case PATTERN_CONTAINS:
 		return text.n == 0 || span_find(value, text) != NULL;
 	case PATTERN_REGEX:
-		return regex_test(p, value);
+		return regex_test(p, value, steps);
 	case PATTERN_PRESENT:
 		return true;
 	}
 	WRONG("pattern kind");
+}
+
+bool
+pattern_test(const struct pattern *p, struct span value)
+{
+	uint32_t steps = REGEX_STEPS;
+
+	return test_value(p, value, &steps);
 }
 
 const char *
@@ -234,59 +259,109 @@ match_new(void)
 	return calloc(1, sizeof(struct match));
 }
 
+static void
+test_clear(struct test *t)
+{
+	for (size_t i = 0; i < t->n && t->patterns != NULL; i++)
+		pattern_free(t->patterns[i]);
+	free(t->patterns);
+	free(t->blocks);
+	free(t->name);
+}
+
 void
 match_free(struct match *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->n; i++) {
-		free(m->tests[i].name);
-		pattern_free(m->tests[i].pattern);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		test_clear(&m->tests[i]);
 	free(m->tests);
 	free(m);
 }
 
+/* Consumes the test, also on failure. */
 static int
-match_add(
-    struct match *m, enum source source, const char *name, struct pattern *p)
+add_test(struct match *m, struct test *t)
 {
-	char *copy = strdup(name);
 	struct test *tests;
 
 	tests = reallocarray(m->tests, m->n + 1, sizeof m->tests[0]);
-	if (tests != NULL)
-		m->tests = tests;
-	if (copy == NULL || tests == NULL)
-		goto fail;
-	tests[m->n++] = (struct test){
-	    .source = source,
-	    .id = field_lookup(span_of(copy)),
-	    .name = copy,
-	    .name_len = strlen(copy),
-	    .pattern = p,
-	};
+	if (tests == NULL) {
+		test_clear(t);
+		return -1;
+	}
+	t->begins = m->other;
+	m->other = false;
+	m->tests = tests;
+	m->tests[m->n++] = *t;
 	return 0;
-fail:
-	free(copy);
-	pattern_free(p);
-	return -1;
 }
 
 int
-match_add_header(struct match *m, const char *name, struct pattern *p)
+match_add(struct match *m, enum match_source source, const char *name,
+    struct pattern *const *patterns, size_t n, bool negated)
 {
-	return match_add(m, SOURCE_HEADER, name, p);
+	struct test t = {
+	    .source = source,
+	    .negated = negated,
+	    .n = n,
+	    .name = strdup(name != NULL ? name : ""),
+	    .patterns = reallocarray(NULL, n, sizeof(struct pattern *)),
+	};
+
+	CHECK(n > 0 && source != MATCH_CLIENT);
+	if (t.patterns != NULL) {
+		memcpy(t.patterns, patterns, n * sizeof *patterns);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			pattern_free(patterns[i]);
+	}
+	if (t.patterns == NULL || t.name == NULL) {
+		test_clear(&t);
+		return -1;
+	}
+	t.name_len = strlen(t.name);
+	t.id = field_lookup(span_of(t.name));
+	return add_test(m, &t);
 }
 
 int
-match_add_cookie(struct match *m, const char *name, struct pattern *p)
+match_add_client(
+    struct match *m, const struct cidr *blocks, size_t n, bool negated)
 {
-	return match_add(m, SOURCE_COOKIE, name, p);
+	struct test t = {
+	    .source = MATCH_CLIENT,
+	    .negated = negated,
+	    .n = n,
+	    .blocks = reallocarray(NULL, n, sizeof *blocks),
+	};
+
+	CHECK(n > 0);
+	if (t.blocks == NULL)
+		return -1;
+	memcpy(t.blocks, blocks, n * sizeof *blocks);
+	return add_test(m, &t);
+}
+
+void
+match_or(struct match *m)
+{
+	m->other = m->n > 0;
+}
+
+/* Whether a value matches one of the test's patterns. */
+static bool
+found_in(const struct test *t, struct span value, uint32_t *steps)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (test_value(t->patterns[i], value, steps))
+			return true;
+	return false;
 }
 
 static bool
-test_header(const struct test *t, const struct field *f)
+found_in_header(const struct test *t, const struct field *f, uint32_t *steps)
 {
 	struct span name = {t->name, t->name_len};
 
@@ -294,39 +369,113 @@ test_header(const struct test *t, const struct field *f)
 		return false;
 	if (t->id == FIELD_OTHER && !span_eq_nocase(f->name, name))
 		return false;
-	return pattern_test(t->pattern, f->value);
+	return found_in(t, f->value, steps);
 }
 
 static bool
-test_cookie(const struct test *t, const struct field *f)
+found_in_cookie(const struct test *t, const struct field *f, uint32_t *steps)
 {
 	struct span name = {t->name, t->name_len}, value;
 
 	return f->id == FIELD_COOKIE && field_cookie(f->value, name, &value) &&
-	       pattern_test(t->pattern, value);
+	       found_in(t, value, steps);
 }
 
 static bool
-test_request(const struct test *t, const struct request *r)
+found_in_fields(const struct test *t, const struct request *r, uint32_t *steps)
 {
 	for (unsigned i = 0; i < r->nfields; i++) {
 		const struct field *f = &r->fields[i];
 
-		if (t->source == SOURCE_HEADER ? test_header(t, f)
-					       : test_cookie(t, f))
+		if (t->source == MATCH_HEADER ? found_in_header(t, f, steps)
+					      : found_in_cookie(t, f, steps))
 			return true;
 	}
 	return false;
 }
 
+/* In its own frame, for the room that decoding takes. */
+static __attribute__((noinline)) bool
+found_in_coded(const struct test *t, struct span raw, uint32_t *steps)
+{
+	char text[MATCH_QUERY_MAX];
+	size_t n;
+
+	return query_decode(raw, text, sizeof text, &n) &&
+	       found_in(t, (struct span){text, n}, steps);
+}
+
+static bool
+any_value(const struct test *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->patterns[i]->kind == PATTERN_PRESENT)
+			return true;
+	return false;
+}
+
+static bool
+found_in_query(const struct test *t, struct span query, uint32_t *steps)
+{
+	struct span name = {t->name, t->name_len}, value;
+
+	while (query_find(&query, name, &value)) {
+		if (any_value(t))
+			return true;
+		if (query_coded(value) ? found_in_coded(t, value, steps)
+				       : found_in(t, value, steps))
+			return true;
+	}
+	return false;
+}
+
+static bool
+found(const struct test *t, const struct request *r, uint32_t *steps)
+{
+	switch (t->source) {
+	case MATCH_HEADER:
+	case MATCH_COOKIE:
+		return found_in_fields(t, r, steps);
+	case MATCH_QUERY:
+		return found_in_query(t, r->query, steps);
+	case MATCH_METHOD:
+		return found_in(t, r->method, steps);
+	case MATCH_PATH:
+		return found_in(t, r->path, steps);
+	case MATCH_CLIENT:
+		return cidr_any_has(t->blocks, t->n, r->family, r->client);
+	}
+	WRONG("match source");
+}
+
 bool
 match_test(const struct match *m, const struct request *r)
 {
-	for (size_t i = 0; i < m->n; i++)
-		if (!test_request(&m->tests[i], r))
-			return false;
-	return true;
+	uint32_t steps = REGEX_STEPS;
+	bool holds = true; /* the alternative, as far as it was looked at */
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct test *t = &m->tests[i];
+
+		if (t->begins && holds)
+			return true;
+		if (t->begins)
+			holds = true;
+		if (holds)
+			holds = found(t, r, &steps) != t->negated;
+	}
+	return holds;
 }
+
+/* Before the name. */
+static const char *const sources[] = {
+    [MATCH_HEADER] = "",
+    [MATCH_COOKIE] = "cookie ",
+    [MATCH_QUERY] = "query ",
+    [MATCH_METHOD] = "method",
+    [MATCH_PATH] = "path",
+    [MATCH_CLIENT] = "client",
+};
 
 /* Between the name and the text of the pattern. */
 static const char *const relations[] = {
@@ -337,21 +486,53 @@ static const char *const relations[] = {
     [PATTERN_PRESENT] = " is present",
 };
 
+struct words {
+	char *buf;
+	size_t size, used;
+};
+
+static void
+say(struct words *w, const char *a, const char *b, const char *c)
+{
+	if (w->used < w->size)
+		w->used += (size_t)snprintf(
+		    w->buf + w->used, w->size - w->used, "%s%s%s", a, b, c);
+}
+
+static void
+describe(const struct test *t, struct words *w)
+{
+	say(w, t->negated ? "not " : "", sources[t->source],
+	    t->name != NULL ? t->name : "");
+	for (size_t i = 0; i < t->n; i++) {
+		const char *also = i > 0 ? " or" : "";
+
+		if (t->source == MATCH_CLIENT) {
+			char block[CIDR_TEXT_MAX];
+
+			cidr_format(&t->blocks[i], block);
+			say(w, also, " in ", block);
+		} else {
+			const struct pattern *p = t->patterns[i];
+
+			say(w, also, relations[p->kind],
+			    p->kind == PATTERN_PRESENT ? "" : p->text);
+		}
+	}
+}
+
 void
 match_describe(const struct match *m, char *buf, size_t size)
 {
-	size_t used;
+	struct words w = {buf, size, 0};
 
-	used =
-	    (size_t)snprintf(buf, size, "%s", m->n == 0 ? "every request" : "");
-	for (size_t i = 0; i < m->n && used < size; i++) {
+	if (m->n == 0)
+		say(&w, "every request", "", "");
+	for (size_t i = 0; i < m->n; i++) {
 		const struct test *t = &m->tests[i];
-		const struct pattern *p = t->pattern;
 
-		used += (size_t)snprintf(buf + used, size - used, "%s%s%s%s%s",
-		    i > 0 ? " and " : "",
-		    t->source == SOURCE_COOKIE ? "cookie " : "", t->name,
-		    relations[p->kind],
-		    p->kind == PATTERN_PRESENT ? "" : p->text);
+		if (i > 0)
+			say(&w, t->begins ? ", or " : " and ", "", "");
+		describe(t, &w);
 	}
 }

@@ -1,10 +1,13 @@
 /*
- * Predicates on a request: one value (exact, prefix, contains, regex or
- * present) and a match that joins several with AND. Patterns are compiled
+ * Predicates on a request: a pattern tests one value (exact, prefix,
+ * contains, regex or present), a match joins tests of what a request has:
+ * AND within an alternative, OR between alternatives. Patterns are compiled
  * when the config is read; matching is safe in any thread.
  */
 #ifndef ROUTER_MATCH_H
 #define ROUTER_MATCH_H
+
+#include <stdint.h>
 
 #include "base/field.h"
 #include "base/span.h"
@@ -18,6 +21,8 @@ struct request {
 	struct span query;     /* without '?', p == NULL when there is none */
 	const struct field *fields;
 	unsigned nfields;
+	int family;	    /* of the client's address; 0 = not known */
+	uint8_t client[16]; /* 4 or 16 bytes */
 };
 
 enum pattern_kind {
@@ -49,15 +54,44 @@ bool pattern_test(const struct pattern *p, struct span value);
 const char *pattern_text(const struct pattern *p);
 enum pattern_kind pattern_kind(const struct pattern *p);
 
-/* Several tests that must all hold. */
+/* What a test looks at. */
+enum match_source {
+	MATCH_HEADER,
+	MATCH_COOKIE,
+	MATCH_QUERY, /* a parameter, decoded; see router/query.h */
+	MATCH_METHOD,
+	MATCH_PATH, /* as sent, without query */
+	MATCH_CLIENT,
+};
+
+/* A longer value of a parameter has only PATTERN_PRESENT; see uri_bytes. */
+#define MATCH_QUERY_MAX (64u * 1024)
+
+struct cidr;
 struct match;
 
+/* Without a test, which is every request. */
 struct match *match_new(void);
 void match_free(struct match *m);
-/* Both consume the pattern, also on failure (-1: no memory). */
-int match_add_header(struct match *m, const char *name, struct pattern *p);
-int match_add_cookie(struct match *m, const char *name, struct pattern *p);
-/* A header that occurs several times matches when one of them does. */
+
+/*
+ * One more test of the alternative. It holds when one of the values that the
+ * source has matches one of the patterns, or, negated, when none does: so it
+ * does where there is no value. The name is that of a header (in any case),
+ * cookie or parameter, else NULL. Consumes the patterns, but not their array,
+ * also on failure (-1: no memory).
+ *
+ * All regexes of a match together may cost as much as one at its limit; those
+ * that come after do not match.
+ */
+int match_add(struct match *m, enum match_source source, const char *name,
+    struct pattern *const *patterns, size_t n, bool negated);
+/* Likewise: the client's address is in one of the blocks. Copies them. */
+int match_add_client(
+    struct match *m, const struct cidr *blocks, size_t n, bool negated);
+/* What is added from here on is another alternative. */
+void match_or(struct match *m);
+
 bool match_test(const struct match *m, const struct request *r);
 /* For people: "User-Agent ~ Sometimes-Fail and cookie release = beta". */
 void match_describe(const struct match *m, char *buf, size_t size);

@@ -170,18 +170,51 @@ add_versions(struct service *s, const struct service_spec *spec,
 	return 0;
 }
 
+/* Versions of the same names in the same order. */
+static bool
+same_versions(const struct service_spec *spec, const struct service *old)
+{
+	if (spec->nversions != old->nversions)
+		return false;
+	for (size_t i = 0; i < spec->nversions; i++)
+		if (strcmp(spec->versions[i].name, old->versions[i].name) != 0)
+			return false;
+	return true;
+}
+
+static struct ruleset *
+rules_of(struct service_spec *spec, const struct service *old, char *why,
+    size_t why_size)
+{
+	const struct ruleset *before = NULL;
+	struct ruleset *rules;
+	char wrong[192];
+
+	if (old != NULL && same_versions(spec, old))
+		before = old->rules;
+	rules = ruleset_new(spec->rules, spec->nrules, spec->nversions, before,
+	    wrong, sizeof wrong);
+	if (rules == NULL)
+		snprintf(
+		    why, why_size, "service \"%s\": %s", spec->name, wrong);
+	return rules;
+}
+
 struct service *
 service_new(struct service_spec *spec, const struct service *old,
     unsigned nworkers, uint64_t now_us, char *why, size_t why_size)
 {
-	struct ruleset *rules = ruleset_new(spec->rules, spec->nrules);
-	struct service *s = service_alloc(spec->name, spec->nversions);
+	struct ruleset *rules = rules_of(spec, old, why, why_size);
+	struct service *s;
 
+	if (rules == NULL)
+		return NULL;
 	snprintf(why, why_size, "out of memory");
+	s = service_alloc(spec->name, spec->nversions);
 	CHECK(spec->stable < spec->nversions && spec->balance != NULL);
 	for (size_t i = 0; i < spec->nrules; i++)
 		CHECK(spec->rules[i].version < spec->nversions);
-	if (s == NULL || rules == NULL)
+	if (s == NULL)
 		goto fail;
 	s->stable = spec->stable;
 	s->balance = spec->balance;

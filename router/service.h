@@ -16,7 +16,7 @@ struct pod;
 
 /*
  * Takes the matches out of the spec, also on failure. Pods, tallies and the
- * split of `old` (NULL: none) go on where they fit; `old` is not changed.
+ * splits of `old` (NULL: none) go on where they fit; `old` is not changed.
  * Has no ready pods before service_settle(). One reference; NULL with the
  * reason in why.
  */

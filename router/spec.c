@@ -35,8 +35,10 @@ free_service(struct service_spec *s)
 		free(s->versions[i].pods);
 		pod_tls_drop(s->versions[i].tls);
 	}
-	for (size_t i = 0; i < s->nrules; i++)
+	for (size_t i = 0; i < s->nrules; i++) {
 		match_free(s->rules[i].match);
+		free(s->rules[i].weights);
+	}
 	free(s->name);
 	free(s->routes);
 	free(s->versions);

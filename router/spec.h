@@ -53,7 +53,10 @@ struct version_spec {
 
 struct rule_spec {
 	struct match *match;
-	size_t version; /* index into versions */
+	size_t version;	   /* index into versions */
+	uint64_t *weights; /* instead: one per version, in 1/WEIGHT_ONE */
+	bool own_empty;	   /* empty_stable below, not the service's, holds */
+	bool empty_stable;
 };
 
 /* What may be retried; bits of retry_spec.on */

@@ -54,6 +54,15 @@ static const char everything[] =
     "      - match: { cookie: { debug: { present: true },\n"
     "                           x: { exact: \"y\" } } }\n"
     "        version: v1\n"
+    "      - match:\n"
+    "          - { query: { q: [a b, { prefix: x }] },\n"
+    "              method: { not: [GET, HEAD] } }\n"
+    "          - { path: /cart, client: { not: [10.0.0.0/8, \"::1\"] },\n"
+    "              user_agent: { contains: Bot } }\n"
+    "          - { header: { X-None: { not: { not: { present: false } } },\n"
+    "                        X-One: 1 } }\n"
+    "        weights: { v3: 0.5, v1: 2 }\n"
+    "        empty: stable\n"
     "    balance: round_robin\n"
     "    health: { path: /ready?full=1, interval: 10s, timeout: 2s, rise: 4,\n"
     "              fall: 5, start_period: 1m, initial: up,\n"
@@ -270,7 +279,7 @@ test_rules(void **state)
 	const struct field debug = {
 	    SPAN("cookie"), SPAN("debug=; x=y"), FIELD_COOKIE};
 
-	assert_int_equal(s->nrules, 2);
+	assert_int_equal(s->nrules, 3);
 	assert_int_equal(s->rules[0].version, 2);
 	assert_int_equal(s->rules[1].version, 0);
 	assert_true(rule_takes(&s->rules[0], fields, 4));
@@ -282,6 +291,62 @@ test_rules(void **state)
 	fields[1].value = SPAN("a");
 	fields[2].value = SPAN("ac");
 	assert_false(rule_takes(&s->rules[0], fields, 4));
+	assert_null(s->rules[0].weights);
+	assert_false(s->rules[0].own_empty);
+}
+
+/* The third rule: all that is not a header or cookie, and its action. */
+static void
+test_rule_of_alternatives(void **state)
+{
+	static const struct {
+		const char *method, *path, *query, *agent;
+		const char *one; /* X-One; NULL: it is not there */
+		uint8_t client[4];
+		bool takes;
+	} rows[] = {
+	    {"POST", "/", "q=a+b", "", NULL, {10}, true},
+	    {"POST", "/", "q=xyz", "", NULL, {10}, true},
+	    {"GET", "/", "q=a+b", "", NULL, {10}, false},
+	    {"HEAD", "/", "q=a+b", "", NULL, {10}, false},
+	    {"POST", "/", "q=a", "", NULL, {10}, false},
+	    {"GET", "/cart", "", "a Bot", NULL, {11}, true},
+	    {"GET", "/cart", "", "a Bot", NULL, {10}, false},
+	    {"GET", "/cart/", "", "a Bot", NULL, {11}, false},
+	    {"GET", "/cart", "", "a bot", NULL, {11}, false},
+	    {"GET", "/", "", "", "1", {10}, true},
+	    {"GET", "/", "", "", "2", {10}, false},
+	};
+	const struct conf *c = *state;
+	const struct rule_spec *rule = &c->spec->services[0].rules[2];
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *one = rows[i].one;
+		struct field fields[] = {
+		    {SPAN("user-agent"), span_of(rows[i].agent),
+			FIELD_USER_AGENT},
+		    {SPAN("x-one"), span_of(one != NULL ? one : ""),
+			FIELD_OTHER},
+		};
+		struct request r = {
+		    .method = span_of(rows[i].method),
+		    .path = span_of(rows[i].path),
+		    .query = span_of(rows[i].query),
+		    .fields = fields,
+		    .nfields = one != NULL ? 2 : 1,
+		    .family = AF_INET,
+		};
+
+		memcpy(r.client, rows[i].client, 4);
+		if (match_test(rule->match, &r) != rows[i].takes)
+			fail_msg("row %zu", i);
+	}
+	assert_non_null(rule->weights);
+	assert_int_equal(rule->weights[0], 2 * WEIGHT_ONE);
+	assert_int_equal(rule->weights[1], 0);
+	assert_int_equal(rule->weights[2], WEIGHT_ONE / 2);
+	assert_true(rule->own_empty);
+	assert_true(rule->empty_stable);
 }
 
 static void
@@ -490,6 +555,7 @@ main(void)
 	    WITH(test_routes, setup_everything),
 	    WITH(test_versions, setup_everything),
 	    WITH(test_rules, setup_everything),
+	    WITH(test_rule_of_alternatives, setup_everything),
 	    WITH(test_service, setup_everything),
 	    WITH(test_default_settings, setup_least),
 	    WITH(test_default_service, setup_least),

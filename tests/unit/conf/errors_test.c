@@ -381,34 +381,134 @@ static const struct row rules[] = {
     {SHOP "    rules: {match: 1}\n",
 	"5:12: expected a list of rules, found a map\n"},
     {SHOP "    rules: [{}]\n",
-	"5:13: missing key \"match\"\n5:13: missing key \"version\"\n"},
+	"5:13: missing key \"match\"\n"
+	"5:13: missing key \"version\" or \"weights\"\n"},
+    {SHOP "    rules: [a]\n",
+	"5:13: expected a map with the keys match, version, weights, "
+	"empty, found a string\n"},
     {SHOP "    rules: [{match: {}, version: v2}]\n",
-	"5:21: expected at least one header or cookie\n"},
+	"5:21: expected at least one test\n"},
+    {SHOP "    rules: [{match: all, version: v2}]\n",
+	"5:21: expected a map of tests, or a list of such maps, found a "
+	"string\n"},
+    {SHOP "    rules: [{match: [], version: v2}]\n",
+	"5:21: expected at least one map of tests\n"},
+    {SHOP "    rules: [{match: [{}], version: v2}]\n",
+	"5:22: expected at least one test\n"},
+    {SHOP "    rules: [{match: [{path: /}, all], version: v2}]\n",
+	"5:33: expected a map with the keys header, cookie, query, method, "
+	"path, client, user_agent, found a string\n"},
+    {SHOP "    rules: [{match: {query: {a: b, \"\": c}}, version: v2}]\n",
+	"5:36: expected the name of a query parameter, found \"\"\n"},
+    {SHOP "    rules: [{match: {query: []}, version: v2}]\n",
+	"5:29: expected a map from parameter names to values, found a "
+	"list\n"},
+    {SHOP "    rules: [{match: {query: {}}, version: v2}]\n",
+	"5:29: expected at least one query parameter\n"},
     {SHOP "    rules: [{match: {header: {}}, version: v2}]\n",
 	"5:30: expected at least one header\n"},
-    {SHOP "    rules: [{match: all, version: v2}]\n",
-	"5:21: expected a map with the keys header, cookie, found a string\n"},
-    {SHOP "    rules: [{match: {query: {a: b}}, version: v2}]\n",
-	"5:22: \"query\" " NOT_YET "\n"},
+    {SHOP "    rules: [{match: {header: {\"X Y\": a}, cookie: {\"a;b\": "
+	  "c}}, version: v2}]\n",
+	"5:31: expected the name of a header, found \"X Y\"\n"
+	"5:51: expected the name of a cookie, found \"a;b\"\n"},
+    {SHOP "    rules: [{match: {cookie: {a: }}, version: }]\n",
+	"5:34: expected a string, a list, or a map with one of exact, "
+	"prefix, contains, regex, present, not, found nothing\n"
+	"5:47: expected the name of a version, found nothing\n"},
     {SHOP "    rules: [{match: {cookie: {a: b}}, version: v9}]\n",
 	"5:48: unknown version \"v9\", did you mean \"v1\"? known: v1, v2\n"},
-    {SHOP "    rules: [{match: {cookie: {a: }}, version: }]\n",
-	"5:34: expected a string or a map with one of exact, prefix, "
-	"contains, regex, present, found nothing\n"
-	"5:47: expected the name of a version, found nothing\n"},
     {SHOP "    rules: [{match: {header: {X: {exact: a, prefix: b}}}, "
 	  "version: v2}]\n",
 	"5:34: expected exactly one of exact, prefix, contains, regex, "
-	"present, found 2\n"},
+	"present, not, found 2\n"},
     {SHOP "    rules: [{match: {header: {X: {present: false}, Y: {regex: "
 	  "\"[\"}, Z: {contains: \"\"}, W: {exact: \"\"}}}, version: v2}]\n",
-	"5:44: expected true, found \"false\"\n"
 	"5:63: missing terminating ] for character class at offset 1\n"
 	"5:83: expected at least one character\n"},
-    {SHOP "    rules: [{match: {header: {\"X Y\": a}, cookie: {\"a;b\": c}}, "
+    {SHOP "    rules: [{match: {header: {X: {present: maybe}, Y: {not: "
+	  "{regex: \"[\"}}}}, version: v2}]\n",
+	"5:44: expected true or false, found \"maybe\"\n"
+	"5:69: missing terminating ] for character class at offset 1\n"},
+    {SHOP "    rules: [{match: {header: {X: {not: }, Y: {not: []}, Z: "
+	  "[]}}, version: v2}]\n",
+	"5:40: expected a string, a list, or a map with one of exact, "
+	"prefix, contains, regex, present, not, found nothing\n"
+	"5:52: expected at least one value\n"
+	"5:60: expected at least one value\n"},
+    {SHOP "    rules: [{match: {header: {X: [a, [b], {not: c}, {present: "
+	  "true}, {suffix: d}]}}, version: v2}]\n",
+	"5:38: expected a string or a map with one of exact, prefix, "
+	"contains, regex, found a list\n"
+	"5:44: \"not\" cannot stand in a list of values\n"
+	"5:54: \"present\" cannot stand in a list of values\n"
+	"5:71: unknown key \"suffix\", known: exact, prefix, contains, "
+	"regex, present, not\n"},
+    {SHOP "    rules: [{match: {header: {X: {not: {not: [a, {regex: "
+	  "b}]}}}}, version: v2}]\n",
+	""},
+    {SHOP "    rules: [{match: {method: get}, version: v2}]\n",
+	"5:30: expected a method in capitals such as GET, found \"get\"\n"},
+    {SHOP "    rules: [{match: {method: [GET, \"P T\", {prefix: p}]}, "
 	  "version: v2}]\n",
-	"5:31: expected the name of a header, found \"X Y\"\n"
-	"5:51: expected the name of a cookie, found \"a;b\"\n"},
+	"5:36: expected a method in capitals such as GET, found \"P T\"\n"},
+    {SHOP "    rules: [{match: {method: {}}, version: v2}]\n",
+	"5:30: expected exactly one of exact, prefix, contains, regex, "
+	"present, not, found 0\n"},
+    {SHOP "    rules: [{match: {path: cart}, version: v2}]\n",
+	"5:28: expected a path that begins with /, without query, found "
+	"\"cart\"\n"},
+    {SHOP "    rules: [{match: {path: {prefix: \"/a?b\"}}, version: v2}]\n",
+	"5:37: expected a path that begins with /, without query, found "
+	"\"/a?b\"\n"},
+    {SHOP "    rules: [{match: {path: {regex: cart}, user_agent: "
+	  "{contains: bot}}, version: v2}]\n",
+	""},
+    {SHOP "    rules: [{match: {user_agent: {regexp: a}}, version: v2}]\n",
+	"5:35: unknown key \"regexp\", did you mean \"regex\"?\n"},
+    {SHOP "    rules: [{match: {client: localhost}, version: v2}]\n",
+	"5:30: expected an address or block such as 10.1.2.3, 10.0.0.0/8 "
+	"or fd00::/8, no bit set after its prefix, found \"localhost\"\n"},
+    {SHOP "    rules: [{match: {client: [10.0.0.1/8, {not: \"::1\"}]}, "
+	  "version: v2}]\n",
+	"5:31: expected an address or block such as 10.1.2.3, 10.0.0.0/8 "
+	"or fd00::/8, no bit set after its prefix, found \"10.0.0.1/8\"\n"
+	"5:43: expected an address or block such as 10.1.2.3, 10.0.0.0/8 "
+	"or fd00::/8, no bit set after its prefix, found a map\n"},
+    {SHOP "    rules: [{match: {client: {not: []}}, version: v2}]\n",
+	"5:36: expected at least one address\n"},
+    {SHOP "    rules: [{match: {client: {}}, version: v2}]\n",
+	"5:30: missing key \"not\"\n"},
+    {SHOP "    rules: [{match: {client: {without: 10.0.0.1}}, version: "
+	  "v2}]\n",
+	"5:31: unknown key \"without\", known: not\n"},
+    {SHOP "    rules: [{match: {client: }, version: v2}]\n",
+	"5:30: expected an address or block such as 10.1.2.3, 10.0.0.0/8 "
+	"or fd00::/8, no bit set after its prefix, found nothing\n"},
+    {SHOP "    rules: [{match: {path: /}, weights: {v1: 1, v9: 2, v2: "
+	  "x}}]\n",
+	"5:49: unknown version \"v9\", did you mean \"v1\"? known: v1, v2\n"
+	"5:60: expected a weight of 0 or more such as 80 or 0.01, found "
+	"\"x\"\n"},
+    {SHOP "    rules: [{match: {path: /}, weights: {v1: 0}}]\n",
+	"5:41: weights add up to 0: at least one version needs a weight "
+	"above 0\n"},
+    {SHOP "    rules: [{match: {path: /}, weights: v1}]\n",
+	"5:41: expected a map from versions to weights, found a string\n"},
+    {SHOP "    rules: [{match: {path: /}, weights: {}}]\n",
+	"5:41: weights add up to 0: at least one version needs a weight "
+	"above 0\n"},
+    {SHOP "    rules: [{match: {path: /}, weights: {v1: 1}, version: v1}]\n",
+	"5:32: expected either \"version\" or \"weights\", found both\n"},
+    {SHOP "    rules: [{match: {path: /}, empty: 503}]\n",
+	"5:13: missing key \"version\" or \"weights\"\n"},
+    {SHOP "    rules: [{match: {path: /}, version: v1, empty: 404}]\n",
+	"5:52: expected one of 503, stable, found \"404\"\n"},
+    {SHOP "    rules: [{match: {path: /}, version: v1, empty: stable}]\n",
+	""},
+    {SHOP "    rules: [{match: {path: /}, weights: {v1: 1000000, v2: "
+	  "0.01}}]\n",
+	"5:41: weight 0.01 is too small a part of their sum 1000000.01: "
+	"the smallest share above 0 is 1/1000000\n"},
     {SHOP "    rules: [{match: {headers: {X: a}}, vresion: v2}]\n",
 	"5:22: unknown key \"headers\", did you mean \"header\"?\n"
 	"5:40: unknown key \"vresion\", did you mean \"version\"?\n"},

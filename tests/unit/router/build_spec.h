@@ -116,6 +116,7 @@ build_rule(
     struct spec *spec, const char *header, const char *value, size_t version)
 {
 	struct service_spec *s = build_last(spec);
+	struct pattern *pattern;
 	struct rule_spec *r;
 	char why[128];
 
@@ -124,8 +125,22 @@ build_rule(
 	r->version = version;
 	r->match = match_new();
 	CHECK(r->match != NULL);
-	CHECK(match_add_header(r->match, header,
-		  pattern_new(PATTERN_EXACT, value, why, sizeof why)) == 0);
+	pattern = pattern_new(PATTERN_EXACT, value, why, sizeof why);
+	CHECK(
+	    match_add(r->match, MATCH_HEADER, header, &pattern, 1, false) == 0);
+}
+
+/* The last rule has weights of its own, in whole ones, one per version. */
+static inline void
+build_rule_weights(struct spec *spec, const unsigned *weights)
+{
+	struct service_spec *s = build_last(spec);
+	struct rule_spec *r = &s->rules[s->nrules - 1];
+
+	r->weights = calloc(s->nversions, sizeof r->weights[0]);
+	CHECK(r->weights != NULL);
+	for (size_t i = 0; i < s->nversions; i++)
+		r->weights[i] = (uint64_t)weights[i] * WEIGHT_ONE;
 }
 
 #endif

@@ -34,6 +34,7 @@ test_full(void **state)
 	build_route(spec, "*.example.com", PATH_PREFIX, "/");
 	build_route(spec, NULL, PATH_REGEX, "^/x");
 	build_rule(spec, "X-To", "two", 1);
+	build_rule_weights(spec, (const unsigned[]){1, 2});
 	build_service(spec, "empty");
 	spec_free(spec);
 }
@@ -43,14 +44,21 @@ static void
 test_after_rules_moved(void **state)
 {
 	struct spec *spec = spec_new();
+	const unsigned weights[] = {1};
+	struct rule_spec *rules;
 	struct ruleset *rs;
+	char why[64];
 
 	(void)state;
 	build_service(spec, "shop");
+	build_version(spec, "v1", 1, 9100, 0);
 	build_rule(spec, "X-To", "two", 0);
-	rs = ruleset_new(spec->services[0].rules, spec->services[0].nrules);
+	build_rule_weights(spec, weights);
+	rules = spec->services[0].rules;
+	rs = ruleset_new(rules, 1, 1, NULL, why, sizeof why);
 	assert_non_null(rs);
-	assert_null(spec->services[0].rules[0].match);
+	assert_null(rules[0].match);
+	assert_null(rules[0].weights);
 	spec_free(spec);
 	ruleset_drop(rs);
 }
