@@ -14,7 +14,7 @@
  * where they are. */
 #define FREE 4u
 /* Points to look at before the load is disregarded. */
-#define WALK_MAX 4096u
+#define WALK_MAX 1024u
 
 /* With the new request among the mean, or nothing would fit at first. */
 static bool

@@ -20,7 +20,7 @@ struct pod;
 /* For n pods of these weights, all that may be ready. NULL: no memory. */
 struct hash_ring *hash_ring_new(const uint16_t *weights, size_t n);
 void hash_ring_free(struct hash_ring *r);
-/* Those that are ready, and their weights. */
+/* Those that are ready, which stay where they are, and their weights. */
 void hash_ring_fill(struct hash_ring *r, struct pod *const *ready,
     const uint16_t *weights, size_t n);
 
