@@ -78,9 +78,9 @@ copy(const char *text)
 }
 
 static struct span
-print(char *buf, const char *format, unsigned i)
+print(char *buf, const char *before, unsigned i, const char *after)
 {
-	int n = snprintf(buf, TEXT_MAX, format, i);
+	int n = snprintf(buf, TEXT_MAX, "%s%u%s", before, i, after);
 
 	return (struct span){buf, (size_t)n};
 }
@@ -94,16 +94,18 @@ make_requests(unsigned nroutes)
 		unsigned route = (unsigned)(chance() % nroutes);
 
 		a->fields[0] = (struct field){SPAN("Host"),
-		    print(a->host, "s%u.example.com", route / 10), FIELD_HOST};
+		    print(a->host, "s", route / 10, ".example.com"),
+		    FIELD_HOST};
 		a->fields[1] = (struct field){SPAN("User-Agent"),
 		    SPAN("Mozilla/5.0 (X11; Linux x86_64)"), FIELD_USER_AGENT};
 		a->fields[2] = (struct field){SPAN("X-User"),
-		    print(a->user, "user-%u", (unsigned)chance()), FIELD_OTHER};
+		    print(a->user, "user-", (unsigned)chance(), ""),
+		    FIELD_OTHER};
 		a->request = (struct request){
 		    .method = SPAN("GET"),
 		    .authority = a->fields[0].value,
 		    .host = a->fields[0].value,
-		    .path = print(a->path, "/r%u/item", route % 10),
+		    .path = print(a->path, "/r", route % 10, "/item"),
 		    .fields = a->fields,
 		    .nfields = 3,
 		};
@@ -120,9 +122,9 @@ add_routes(struct service_spec *s, unsigned n)
 		struct route_spec *r = &s->routes[s->nroutes];
 		const unsigned i = (unsigned)s->nroutes;
 
-		print(text, "s%u.example.com", i / 10);
+		print(text, "s", i / 10, ".example.com");
 		r->host = copy(text);
-		print(text, "/r%u", i % 10);
+		print(text, "/r", i % 10, "");
 		r->path = copy(text);
 	}
 }
@@ -138,7 +140,7 @@ add_rules(struct service_spec *s, unsigned n)
 		struct match *m = match_new();
 
 		CHECK(m != NULL);
-		print(text, "nobody-%u", (unsigned)s->nrules);
+		print(text, "nobody-", (unsigned)s->nrules, "");
 		CHECK(match_add_header(m, "X-User",
 			  pattern_new(PATTERN_EXACT, text, why, sizeof why)) ==
 		      0);
