@@ -54,7 +54,7 @@ UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 .PHONY: all deps deps-test deps-bench install test units unit e2e lint bench \
-	demo fuzz clean distclean
+	micro demo fuzz clean distclean
 
 all: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/shunt
@@ -76,7 +76,7 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
 		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
 
--include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
 deps:
 	@./tools/install-deps build
@@ -111,6 +111,16 @@ lint: deps-test
 bench: deps-bench
 	@$(MAKE) --no-print-directory all
 	@./bench/run
+
+# What deciding on a request costs, without sockets.
+$(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
+		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto
+
+micro: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro
+	@$(BUILD)/bench/micro
 
 demo:
 	@$(MAKE) --no-print-directory all

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "conf/tables.h"
-#include "router/balance.h"
 #include "router/split.h"
 
 #define NAME_BYTES_MAX 63u
@@ -13,9 +12,9 @@
 	.read = option_read_value, .min = (least), .max = (most), \
 	OPTION_FIELD(struct health_rules, field)
 
-static option_reader read_versions, read_pods, read_balance, read_health,
-    read_health_path, read_good_status, read_error_status, read_error_grpc,
-    read_retry_on, read_budget;
+static option_reader read_versions, read_health, read_health_path,
+    read_good_status, read_error_status, read_error_grpc, read_retry_on,
+    read_budget;
 
 const char *const empty_words[] = {"503", "stable", NULL};
 static const char *const initial_words[] = {"starting", "up", NULL};
@@ -34,6 +33,7 @@ static const struct option version_options[] = {
 	.help = "Numeric IP addresses and ports of the running instances; "
 		"may be empty.",
 	.required = true,
+	.items = pod_options,
     },
     {
 	.key = "protocol",
@@ -285,9 +285,11 @@ const struct option service_options[] = {
 	.read = read_balance,
 	.type = "a balance policy",
 	.fallback = "least_request",
-	.help = "How a pod of the version is picked: round_robin, random "
-		"or least_request.",
-	OPTION_FIELD(struct service_spec, balance),
+	.help = "How a pod of the version is picked: round_robin, random, "
+		"least_request, ewma, or by a hash.",
+	.shape = OPTION_MAP,
+	.sub = balance_options,
+	.apart = true,
     },
     {
 	.key = "health",
@@ -351,15 +353,6 @@ read_name(struct errors *e, const struct node *key)
 }
 
 static void
-read_pods(struct errors *e, const struct option *o, const struct node *value,
-    void *field)
-{
-	struct version_spec *v = field;
-
-	read_addresses(e, o, value, &v->pods, &v->npods);
-}
-
-static void
 read_versions(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
@@ -381,32 +374,6 @@ read_versions(struct errors *e, const struct option *o,
 		v->name = read_name(e, m->key);
 		option_walk(e, o->sub, m, v);
 	}
-}
-
-static void
-read_balance(struct errors *e, const struct option *o, const struct node *value,
-    void *field)
-{
-	const struct balance_ops **ops = field;
-	char names[128], found[OPT_QUOTE_MAX];
-	const char *text;
-
-	if (node_get(value, "hash") != NULL ||
-	    (value->kind == NODE_SCALAR && strcmp(value->text, "ewma") == 0)) {
-		errors_add(e, value->at,
-		    "balance \"%s\" is not available in this release",
-		    value->kind == NODE_MAP ? "hash" : "ewma");
-		return;
-	}
-	text = option_text(e, o, value);
-	if (text == NULL)
-		return;
-	*ops = balance_find(text);
-	if (*ops != NULL)
-		return;
-	balance_names(names, sizeof names);
-	opt_quote(span_of(text), found, sizeof found);
-	errors_add(e, value->at, "expected one of %s, found %s", names, found);
 }
 
 static void

@@ -344,25 +344,6 @@ read_address(struct errors *e, const struct option *o, const struct node *value,
 	}
 }
 
-bool
-read_addresses(struct errors *e, const struct option *o,
-    const struct node *list, struct address **addresses, size_t *n)
-{
-	const struct option item = {
-	    .type = "an address such as 127.0.0.1:8080 or [::1]:8080",
-	};
-	const struct node *m;
-
-	if (!option_kind(e, o, list, NODE_LIST))
-		return false;
-	*addresses = read_alloc(e, list, sizeof **addresses);
-	if (*addresses == NULL)
-		return false;
-	for (m = list->first; m != NULL; m = m->next)
-		read_address(e, &item, m, *addresses + (*n)++);
-	return true;
-}
-
 void
 read_listeners(struct errors *e, const struct option *o,
     const struct node *value, void *field)

@@ -16,6 +16,12 @@ struct conf;
 struct listen_settings;
 struct tls_settings;
 
+/* What a pod's item says, before it is put into the arrays of its version. */
+struct pod_entry {
+	struct address address; /* len 0: it is none */
+	uint32_t weight;
+};
+
 extern const struct option conf_options[];
 extern const struct option listener_options[]; /* struct listen_settings */
 extern const struct option log_options[];      /* struct access_log_settings */
@@ -28,6 +34,8 @@ extern const struct option certificate_options[]; /* struct tls_settings */
 extern const struct option hsts_options[];	  /* of read_hsts() */
 extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
+extern const struct option pod_options[];	  /* struct pod_entry */
+extern const struct option balance_options[];	  /* struct service_spec */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
@@ -46,6 +54,8 @@ option_reader read_routes;    /* struct service_spec */
 option_reader read_edits;     /* struct edits */
 option_reader read_rules;     /* struct service_spec */
 option_reader read_match;     /* struct match * */
+option_reader read_pods;      /* struct version_spec */
+option_reader read_balance;   /* struct service_spec */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
 option_reader read_tls;	      /* struct tls_settings * */
@@ -78,13 +88,6 @@ void tls_settings_free(struct tls_settings *t);
 struct certificate *read_certificate(struct errors *e, const struct node *map);
 /* Whether the map has both keys, certificate and key; else an error. */
 bool read_pair_there(struct errors *e, const struct node *map);
-/*
- * A list of addresses, one item per node: an item that is none has len 0.
- * False when the node is no list.
- */
-bool read_addresses(struct errors *e, const struct option *o,
-    const struct node *list, struct address **addresses, size_t *n);
-
 /* Whether the map has one of the table's keys and no other; else an error. */
 bool read_single_key(
     struct errors *e, const struct option *table, const struct node *map);

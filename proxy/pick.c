@@ -13,6 +13,9 @@
 #define AVOID_US 1000000u
 /* Pods that refused are passed over one by one, up to so many. */
 #define AVOIDED_MAX 16u
+/* A failed attempt looks like one that was answered so slowly; else a pod
+ * that fails fast would be the best of all. */
+#define FAILURE_US 1000000u
 
 static uint64_t *
 avoid_until(const struct worker *w, struct pod *pod)
@@ -26,29 +29,73 @@ pick_avoid(struct worker *w, struct pod *pod)
 	*avoid_until(w, pod) = loop_now(&w->loop) + AVOID_US;
 }
 
+void
+pick_enter(struct worker *w, const struct version *v, struct pod *pod)
+{
+	pod_inflight_add(pod, w->index, 1);
+	v->tally->slots[w->index].inflight++;
+}
+
+void
+pick_leave(struct worker *w, const struct version *v, struct pod *pod)
+{
+	pod_inflight_add(pod, w->index, -1);
+	v->tally->slots[w->index].inflight--;
+}
+
+static void
+note(struct worker *w, const struct service *s, struct pod *pod, uint64_t took)
+{
+	if (s->balance->note != NULL)
+		s->balance->note(pod, w->index, loop_now(&w->loop), took);
+}
+
+void
+pick_note_answer(struct worker *w, const struct service *s, struct pod *pod,
+    uint64_t tried_us)
+{
+	note(w, s, pod, loop_now(&w->loop) - tried_us);
+}
+
+void
+pick_note_failure(struct worker *w, const struct service *s, struct pod *pod)
+{
+	note(w, s, pod, FAILURE_US);
+}
+
 struct pod *
 pick_pod(struct worker *w, const struct service *s, const struct version *v,
-    struct pod *const *tried, unsigned ntried)
+    uint64_t key, struct pod *const *tried, unsigned ntried)
 {
+	struct tally_slot *slot = &v->tally->slots[w->index];
 	struct pick pick = {
 	    .ready = v->ready,
 	    .n = (unsigned)v->nready,
+	    .draw = v->draw,
+	    .ring = v->ring,
+	    .tried = tried,
+	    .ntried = ntried,
 	    .worker = w->index,
-	    .cursor = &v->tally->slots[w->index].cursor,
+	    .cursor = &slot->cursor,
+	    .inflight = slot->inflight,
 	    .roll = loop_random(&w->loop),
+	    .key = key,
+	    .now_us = loop_now(&w->loop),
 	};
 	struct pod *not_these[PICK_TRIED_MAX + AVOIDED_MAX], *pod, *first;
 	unsigned n = ntried;
 
 	CHECK(ntried <= PICK_TRIED_MAX);
-	first = balance_pick(s->balance, &pick, tried, ntried);
+	first = balance_pick(s->balance, &pick);
 	if (first == NULL || *avoid_until(w, first) <= loop_now(&w->loop))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
+	pick.tried = not_these;
 	pod = first;
 	while (n < ntried + AVOIDED_MAX) {
 		not_these[n++] = pod;
-		pod = balance_pick(s->balance, &pick, not_these, n);
+		pick.ntried = n;
+		pod = balance_pick(s->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
 		if (*avoid_until(w, pod) <= loop_now(&w->loop))

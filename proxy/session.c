@@ -136,6 +136,13 @@ put_byte(char *p, uint8_t n)
 
 /* Done for every request: inet_ntop() would cost more than all the parsing. */
 struct span
+session_address(const struct session *s)
+{
+	return (struct span){
+	    (const char *)s->address, s->family == AF_INET ? 4 : 16};
+}
+
+struct span
 session_ip(const struct session *s, char *buf)
 {
 	char *p = buf;

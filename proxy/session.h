@@ -75,6 +75,9 @@ bool session_count(struct session *s);
 /* The peer's address as text; buf has INET6_ADDRSTRLEN bytes. */
 struct span session_ip(const struct session *s, char *buf);
 
+/* The same as it is: 4 or 16 bytes. */
+struct span session_address(const struct session *s);
+
 struct loop *session_loop(const struct session *s);
 const struct settings *session_settings(const struct session *s);
 /* The connection's one deadline, from now. */

@@ -26,6 +26,7 @@
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
+#include "router/balance.h"
 #include "router/choose.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -92,6 +93,7 @@ struct txn {
 	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
 	struct span asked;    /* the head as the log shows it; in the arena */
+	uint64_t key;	      /* of the request, where the policy hashes */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */
@@ -193,7 +195,7 @@ static void
 leave_pod(struct txn *t)
 {
 	if (t->pod_counted)
-		pod_inflight_add(t->tried[t->ntried - 1], t->worker->index, -1);
+		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
 	t->pod_counted = false;
 	t->relay.upstream = NULL;
 }
@@ -296,6 +298,7 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 	}
 	if (err_reason(e) == REASON_CONNECT)
 		pick_avoid(t->worker, t->tried[t->ntried - 1]);
+	pick_note_failure(t->worker, t->service, t->tried[t->ntried - 1]);
 	stats_failure(t->version, worker, e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
@@ -347,8 +350,8 @@ static void
 txn_connect(struct txn *t)
 {
 	struct upstream *u;
-	struct pod *pod =
-	    pick_pod(t->worker, t->service, t->version, t->tried, t->ntried);
+	struct pod *pod = pick_pod(
+	    t->worker, t->service, t->version, t->key, t->tried, t->ntried);
 
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
@@ -369,7 +372,7 @@ txn_connect(struct txn *t)
 		return;
 	}
 	t->relay.upstream = u;
-	pod_inflight_add(pod, t->worker->index, 1);
+	pick_enter(t->worker, t->version, pod);
 	t->pod_counted = true;
 	if (u->ready) {
 		txn_send(t);
@@ -402,6 +405,9 @@ txn_choose(struct txn *t, const struct request *r)
 
 	choose_version(s, r, &choice);
 	t->version = choice.version;
+	if (s->balance->hashes)
+		t->key = hash_key_of(
+		    &s->hash, r, session_address(t->relay.client->session));
 	t->rule = choice.rule;
 	t->chosen = (int8_t)choice.by;
 	retry_begin(&t->retry, &s->retry,
@@ -577,6 +583,8 @@ on_head(struct txn *t, const struct h1_head *h)
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;
 		t->head_us = loop_now(&t->worker->loop);
+		pick_note_answer(t->worker, t->service, t->tried[t->ntried - 1],
+		    t->tried_us);
 		if (t->service->error_grpc != 0 && grpc_response(h)) {
 			t->grpc = true;
 			note_grpc_status(t, h); /* it may be all there is */

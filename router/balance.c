@@ -1,7 +1,6 @@
 /* The table of balance policies, and picking around tried pods. */
 #include "router/balance.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,8 @@ static const struct balance_ops *const policies[] = {
     &balance_round_robin,
     &balance_random,
     &balance_least_request,
+    &balance_ewma,
+    &balance_hash,
 };
 
 #define POLICIES (sizeof policies / sizeof policies[0])
@@ -34,30 +35,19 @@ balance_names(char *buf, size_t size)
 		    i > 0 ? ", " : "", policies[i]->name);
 }
 
-static bool
-among(const struct pod *p, struct pod *const *tried, unsigned ntried)
-{
-	for (unsigned i = 0; i < ntried; i++)
-		if (tried[i] == p)
-			return true;
-	return false;
-}
-
 struct pod *
-balance_pick(const struct balance_ops *ops, const struct pick *p,
-    struct pod *const *tried, unsigned ntried)
+balance_pick(const struct balance_ops *ops, const struct pick *p)
 {
-	unsigned first;
+	unsigned first, i;
 
 	if (p->n == 0)
 		return NULL;
-	first = ops->pick(p);
+	first = i = ops->pick(p);
 	CHECK(first < p->n);
-	for (unsigned i = 0; i < p->n; i++) {
-		struct pod *pod = p->ready[(first + i) % p->n];
-
-		if (!among(pod, tried, ntried))
-			return pod;
+	while (pick_tried(p, i)) {
+		i = i + 1 < p->n ? i + 1 : 0;
+		if (i == first)
+			return NULL;
 	}
-	return NULL;
+	return p->ready[i];
 }

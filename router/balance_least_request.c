@@ -1,13 +1,13 @@
 /*
- * least_request: of two pods drawn by chance the one with fewer requests of
- * this worker in flight. Two choices come close to the best of all, without
- * the herd that runs to a single least loaded pod.
+ * least_request: of two pods drawn by weight the one with fewer requests of
+ * this worker in flight for its weight. Two choices come close to the best of
+ * all, without the herd that runs to a single least loaded pod.
  */
 #include "router/balance.h"
 
 #include "router/pod.h"
 
-static uint32_t
+static uint64_t
 load_of(const struct pick *p, unsigned i)
 {
 	return atomic_load_explicit(
@@ -21,11 +21,11 @@ pick_less_loaded(const struct pick *p)
 
 	if (p->n == 1)
 		return 0;
-	a = (unsigned)(((p->roll >> 32) * p->n) >> 32);
-	b = (unsigned)(((p->roll & UINT32_MAX) * (p->n - 1)) >> 32);
-	if (b >= a)
-		b++; /* two different pods */
-	return load_of(p, b) < load_of(p, a) ? b : a;
+	pick_two(p, &a, &b);
+	return load_of(p, b) * pick_weight(p, a) <
+		       load_of(p, a) * pick_weight(p, b)
+		   ? b
+		   : a;
 }
 
 const struct balance_ops balance_least_request = {

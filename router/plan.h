@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "router/hash_key.h"
 #include "router/health.h"
 #include "router/match.h"
 #include "router/spec.h"
 
 #define PLAN_MAGIC 0x91a40001u
 
+struct draw;
+struct hash_ring;
 struct pod;
 struct split;
 struct tally;
@@ -30,9 +33,14 @@ struct version {
 	uint64_t weight; /* as set, in 1/WEIGHT_ONE */
 	struct tally *tally;
 	struct pod **pods; /* all of them */
+	uint16_t *weights; /* of pods */
 	size_t npods;
 	struct pod **ready; /* those that take requests */
+	uint16_t *ready_weights;
 	size_t nready;
+	/* what balance policies look up, made for those that are ready */
+	struct draw *draw;	/* NULL = they weigh the same */
+	struct hash_ring *ring; /* NULL, unless the policy hashes */
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */
 };
@@ -47,6 +55,7 @@ struct service {
 	struct split *split;
 	struct ruleset *rules;
 	const struct balance_ops *balance;
+	struct hash_key hash;
 	struct health_rules health;
 	struct retry_spec retry;
 	int error_min, error_max;

@@ -31,6 +31,9 @@ struct pod_slot {
 	void *tls_session;
 	void (*tls_session_free)(void *);
 	struct trunk *trunks; /* worker's own: HTTP/2 connections to it */
+	/* worker's own: how long it took to answer lately, and as of when */
+	uint64_t took_at_us;
+	float took_us;
 };
 
 struct pod {

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "router/balance.h"
 #include "router/choose.h"
+#include "router/draw.h"
+#include "router/hash_ring.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/pod_tls.h"
@@ -41,20 +44,50 @@ version_clear(struct version *v)
 		pod_drop(v->pods[i]);
 	tally_drop(v->tally);
 	pod_tls_drop(v->tls);
+	draw_free(v->draw);
+	hash_ring_free(v->ring);
 	free(v->name);
 	free(v->pods);
+	free(v->weights);
 	free(v->ready);
+	free(v->ready_weights);
 }
 
-/* With room for npods, of which it has none yet. */
+static bool
+all_equal(const uint16_t *weights, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (weights[i] != weights[0])
+			return false;
+	return true;
+}
+
+/*
+ * With room for npods, of which it has none yet, and for what policies look
+ * up. Their weights: NULL = all 1.
+ */
 static int
-version_init(struct version *v, const char *name, uint64_t weight, size_t npods)
+version_init(struct version *v, const char *name, uint64_t weight, size_t npods,
+    const uint16_t *weights, const struct balance_ops *balance)
 {
 	v->name = strdup(name);
 	v->weight = weight;
 	v->pods = calloc(npods + 1, sizeof(struct pod *));
+	v->weights = calloc(npods + 1, sizeof v->weights[0]);
 	v->ready = calloc(npods + 1, sizeof(struct pod *));
-	return v->name != NULL && v->pods != NULL && v->ready != NULL ? 0 : -1;
+	v->ready_weights = calloc(npods + 1, sizeof v->ready_weights[0]);
+	if (v->name == NULL || v->pods == NULL || v->weights == NULL ||
+	    v->ready == NULL || v->ready_weights == NULL)
+		return -1;
+	for (size_t i = 0; i < npods; i++)
+		v->weights[i] = weights != NULL ? weights[i] : 1;
+	if (!all_equal(v->weights, npods) &&
+	    (v->draw = draw_new(npods)) == NULL)
+		return -1;
+	if (balance->hashes &&
+	    (v->ring = hash_ring_new(v->weights, npods)) == NULL)
+		return -1;
+	return 0;
 }
 
 static struct tally *
@@ -84,10 +117,11 @@ join(const struct address *address, const struct health_rules *rules,
 
 static int
 version_new(struct version *v, const struct version_spec *spec,
-    const struct version *old, const struct health_rules *rules,
-    unsigned nworkers, uint64_t now_us)
+    const struct version *old, const struct service *s, unsigned nworkers,
+    uint64_t now_us)
 {
-	if (version_init(v, spec->name, spec->weight, spec->npods) != 0)
+	if (version_init(v, spec->name, spec->weight, spec->npods,
+		spec->pod_weights, s->balance) != 0)
 		return -1;
 	v->protocol = spec->protocol;
 	v->tls = pod_tls_hold(spec->tls);
@@ -101,7 +135,7 @@ version_new(struct version *v, const struct version_spec *spec,
 		if (old != NULL)
 			p = version_pod(old, address, i);
 		p = p != NULL ? pod_hold(p)
-			      : join(address, rules, nworkers, now_us);
+			      : join(address, &s->health, nworkers, now_us);
 		if (p == NULL)
 			return -1;
 		v->pods[v->npods++] = p;
@@ -110,9 +144,11 @@ version_new(struct version *v, const struct version_spec *spec,
 }
 
 static int
-version_copy(struct version *v, const struct version *old)
+version_copy(struct version *v, const struct version *old,
+    const struct balance_ops *balance)
 {
-	if (version_init(v, old->name, old->weight, old->npods) != 0)
+	if (version_init(v, old->name, old->weight, old->npods, old->weights,
+		balance) != 0)
 		return -1;
 	v->protocol = old->protocol;
 	v->tls = pod_tls_hold(old->tls);
@@ -130,6 +166,16 @@ copy_health(struct health_rules *to, const struct health_rules *from)
 		return 0;
 	to->path = strdup(from->path);
 	return to->path != NULL ? 0 : -1;
+}
+
+static int
+copy_hash(struct hash_key *to, const struct hash_key *from)
+{
+	*to = *from;
+	if (from->name == NULL)
+		return 0;
+	to->name = strdup(from->name);
+	return to->name != NULL ? 0 : -1;
 }
 
 /* Name and room for versions, none of them filled in yet. */
@@ -163,8 +209,8 @@ add_versions(struct service *s, const struct service_spec *spec,
 
 		if (old != NULL)
 			before = service_version(old, v->name);
-		if (version_new(&s->versions[i], v, before, &s->health,
-			nworkers, now_us) != 0)
+		if (version_new(
+			&s->versions[i], v, before, s, nworkers, now_us) != 0)
 			return -1;
 	}
 	return 0;
@@ -225,6 +271,7 @@ service_new(struct service_spec *spec, const struct service *old,
 	s->empty_stable = spec->empty_stable;
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->own == NULL || copy_health(&s->health, &spec->health) != 0 ||
+	    copy_hash(&s->hash, &spec->hash) != 0 ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
@@ -253,10 +300,12 @@ service_copy(const struct service *old)
 	s->error_grpc = old->error_grpc;
 	s->empty_stable = old->empty_stable;
 	s->own = tally_hold(old->own);
-	if (copy_health(&s->health, &old->health) != 0)
+	if (copy_health(&s->health, &old->health) != 0 ||
+	    copy_hash(&s->hash, &old->hash) != 0)
 		goto fail;
 	for (size_t i = 0; i < old->nversions; i++)
-		if (version_copy(&s->versions[i], &old->versions[i]) != 0)
+		if (version_copy(
+			&s->versions[i], &old->versions[i], s->balance) != 0)
 			goto fail;
 	return s;
 fail:
@@ -286,6 +335,7 @@ service_drop(struct service *s)
 	ruleset_drop(s->rules);
 	split_drop(s->split);
 	free(s->health.path);
+	free(s->hash.name);
 	free(s->versions);
 	free(s->name);
 	free(s);
@@ -363,18 +413,35 @@ raise_unchecked(struct pod *p)
 	p->reason[0] = '\0';
 }
 
+static void
+version_settle(struct version *v, bool checked)
+{
+	uint16_t *weights = v->ready_weights;
+
+	v->nready = 0;
+	for (size_t i = 0; i < v->npods; i++) {
+		if (!checked)
+			raise_unchecked(v->pods[i]);
+		if (v->pods[i]->state != POD_UP)
+			continue;
+		v->ready[v->nready] = v->pods[i];
+		weights[v->nready++] = v->weights[i];
+	}
+	if (v->ring != NULL)
+		hash_ring_fill(v->ring, v->ready, weights, v->nready);
+	if (v->draw == NULL)
+		return;
+	if (all_equal(weights, v->nready)) {
+		draw_free(v->draw);
+		v->draw = NULL;
+	} else {
+		draw_fill(v->draw, weights, v->nready);
+	}
+}
+
 void
 service_settle(struct service *s)
 {
-	for (size_t i = 0; i < s->nversions; i++) {
-		struct version *v = &s->versions[i];
-
-		v->nready = 0;
-		for (size_t j = 0; j < v->npods; j++) {
-			if (!s->health.enabled)
-				raise_unchecked(v->pods[j]);
-			if (v->pods[j]->state == POD_UP)
-				v->ready[v->nready++] = v->pods[j];
-		}
-	}
+	for (size_t i = 0; i < s->nversions; i++)
+		version_settle(&s->versions[i], s->health.enabled);
 }

@@ -33,6 +33,7 @@ free_service(struct service_spec *s)
 	for (size_t i = 0; i < s->nversions; i++) {
 		free(s->versions[i].name);
 		free(s->versions[i].pods);
+		free(s->versions[i].pod_weights);
 		pod_tls_drop(s->versions[i].tls);
 	}
 	for (size_t i = 0; i < s->nrules; i++) {
@@ -44,6 +45,7 @@ free_service(struct service_spec *s)
 	free(s->versions);
 	free(s->rules);
 	free(s->health.path);
+	free(s->hash.name);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "router/hash_key.h"
 #include "router/health.h"
 
 struct balance_ops;
@@ -46,6 +47,7 @@ struct version_spec {
 	char *name;
 	uint64_t weight; /* in 1/WEIGHT_ONE */
 	struct address *pods;
+	uint16_t *pod_weights; /* 1..POD_WEIGHT_MAX each; NULL = all 1 */
 	size_t npods;
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */
@@ -91,6 +93,7 @@ struct service_spec {
 	struct rule_spec *rules;
 	size_t nrules;
 	const struct balance_ops *balance;
+	struct hash_key hash; /* on nothing, unless the policy hashes */
 	struct health_rules health;
 	struct retry_spec retry;
 	int error_min, error_max; /* statuses that count as errors */

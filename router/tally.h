@@ -27,6 +27,7 @@ struct tally_slot {
 	tally_count duration_us; /* sum over all answers */
 	tally_count buckets[HIST_BUCKETS];
 	uint32_t cursor;     /* worker's own: where round_robin stands */
+	uint32_t inflight;   /* worker's own: requests its pods have */
 	uint32_t retry_debt; /* worker's own: see proxy/retry.h */
 };
 

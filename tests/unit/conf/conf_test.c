@@ -417,6 +417,62 @@ test_default_settings(void **state)
 }
 
 static void
+assert_hash(const char *hash, enum hash_on on, const char *name)
+{
+	const struct service_spec *s;
+	char text[256];
+	struct conf *c;
+
+	snprintf(text, sizeof text,
+	    "listen: [{ address: 0.0.0.0:8080 }]\nservices:\n"
+	    "  shop: { versions: { v1: { pods: [] } },\n"
+	    "          balance: { hash: %s } }\n",
+	    hash);
+	c = parse_good(text);
+	s = &c->spec->services[0];
+	assert_ptr_equal(s->balance, &balance_hash);
+	assert_int_equal(s->hash.on, on);
+	if (name != NULL)
+		assert_string_equal(s->hash.name, name);
+	else
+		assert_null(s->hash.name);
+	conf_free(c);
+}
+
+static void
+test_hash(void **state)
+{
+	(void)state;
+	assert_hash("client", HASH_ON_CLIENT, NULL);
+	assert_hash("uri", HASH_ON_URI, NULL);
+	assert_hash("{ header: X-User }", HASH_ON_HEADER, "X-User");
+	assert_hash("{ cookie: uid }", HASH_ON_COOKIE, "uid");
+}
+
+static void
+test_pod_weights(void **state)
+{
+	const char *text =
+	    "listen: [{ address: 0.0.0.0:8080 }]\nservices:\n"
+	    "  shop: { balance: ewma, versions: { v1: { pods: [\n"
+	    "    { weight: 1000, address: 10.0.0.1:8000 },\n"
+	    "    10.0.0.2:8000, { address: 10.0.0.3:8000 } ] } } }\n";
+	struct conf *c = parse_good(text);
+	const struct version_spec *v = &c->spec->services[0].versions[0];
+
+	(void)state;
+	assert_ptr_equal(c->spec->services[0].balance, &balance_ewma);
+	assert_int_equal(c->spec->services[0].hash.on, HASH_ON_NOTHING);
+	assert_int_equal(v->npods, 3);
+	assert_string_equal(v->pods[0].text, "10.0.0.1:8000");
+	assert_string_equal(v->pods[2].text, "10.0.0.3:8000");
+	assert_int_equal(v->pod_weights[0], 1000);
+	assert_int_equal(v->pod_weights[1], 1);
+	assert_int_equal(v->pod_weights[2], 1);
+	conf_free(c);
+}
+
+static void
 test_default_service(void **state)
 {
 	const struct conf *c = *state;
@@ -558,6 +614,8 @@ main(void)
 	    WITH(test_rule_of_alternatives, setup_everything),
 	    WITH(test_service, setup_everything),
 	    WITH(test_default_settings, setup_least),
+	    cmocka_unit_test(test_hash),
+	    cmocka_unit_test(test_pod_weights),
 	    WITH(test_default_service, setup_least),
 	    cmocka_unit_test(test_default_health),
 	    cmocka_unit_test(test_route_actions),

