@@ -138,12 +138,14 @@ add_rules(struct service_spec *s, unsigned n)
 	s->rules = room_for(n, sizeof *s->rules);
 	for (; s->nrules < n; s->nrules++) {
 		struct match *m = match_new();
+		struct pattern *pattern;
 
 		CHECK(m != NULL);
 		print(text, "nobody-", (unsigned)s->nrules, "");
-		CHECK(match_add_header(m, "X-User",
-			  pattern_new(PATTERN_EXACT, text, why, sizeof why)) ==
-		      0);
+		pattern = pattern_new(PATTERN_EXACT, text, why, sizeof why);
+		CHECK(pattern != NULL);
+		CHECK(match_add(
+			  m, MATCH_HEADER, "X-User", &pattern, 1, false) == 0);
 		s->rules[s->nrules].match = m;
 	}
 }
