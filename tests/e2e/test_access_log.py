@@ -318,6 +318,8 @@ def test_a_reload_changes_path_and_format(logged, pod, tmp_path):
         assert code == wanted, said
         return said
     get(p.port, "/1")
+    # What waits to be written may go to either file.
+    wait_for(lambda: whole_lines(p.access), "a line in the first file")
     reload({"path": str(second), "format": "combined"})
     get(p.port, "/2")
     wait_for(lambda: whole_lines(second), "a line in the second file")
