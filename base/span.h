@@ -33,6 +33,15 @@ span_eq(struct span a, struct span b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Copies the bytes to p, where there is room; the place behind them. */
+static inline char *
+span_put(char *p, struct span s)
+{
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	return p + s.n;
+}
+
 /* ASCII letters compare without case; other bytes exactly. */
 bool span_eq_nocase(struct span a, struct span b);
 

@@ -194,19 +194,6 @@ add_pattern(struct errors *e, struct reading *r, struct pattern *p)
 	r->patterns[r->n++] = p;
 }
 
-/* A token of RFC 9110 5.6.2: what header and cookie names are made of. */
-static bool
-valid_token(const char *s)
-{
-	if (*s == '\0')
-		return false;
-	for (; *s != '\0'; s++)
-		if (!isalnum((unsigned char)*s) &&
-		    strchr("!#$%&'*+-.^_`|~", *s) == NULL)
-			return false;
-	return true;
-}
-
 /* Methods have case, and those in use are in capitals. */
 static bool
 valid_method(const char *s)
@@ -214,7 +201,7 @@ valid_method(const char *s)
 	for (const char *p = s; *p != '\0'; p++)
 		if (islower((unsigned char)*p))
 			return false;
-	return valid_token(s);
+	return read_token(s);
 }
 
 /* Refuses what no request could ever have. */
@@ -363,7 +350,7 @@ read_named(struct errors *e, const struct option *o, const struct node *value,
 		char found[OPT_QUOTE_MAX];
 
 		if (t->source == MATCH_QUERY ? name[0] == '\0'
-					     : !valid_token(name)) {
+					     : !read_token(name)) {
 			opt_quote(span_of(name), found, sizeof found);
 			errors_add(e, m->key->at,
 			    "expected the name of a %s, found %s", t->what,

@@ -2,6 +2,7 @@
 #include "proxy/access_fill.h"
 
 #include "base/clock.h"
+#include "proxy/access_log.h"
 #include "proxy/h1_parse.h"
 #include "proxy/session.h"
 #include "proxy/worker_state.h"
@@ -48,4 +49,19 @@ access_fill_head(struct access_entry *e, struct worker *w, struct span head)
 			 span_eq_nocase(f->name, SPAN("referer")))
 			e->text[ACCESS_REFERER] = f->value;
 	}
+}
+
+void
+access_refused(const struct session *s, enum err reason)
+{
+	struct worker *w = s->worker;
+	char ip[INET6_ADDRSTRLEN];
+	struct access_entry e;
+
+	if (w->log == NULL)
+		return;
+	access_begin(&e, w, s, ip);
+	e.status = (int16_t)err_status(reason);
+	e.text[ACCESS_REASON] = span_of(err_words(reason));
+	access_log_put(w->log, &e);
 }

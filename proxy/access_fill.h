@@ -24,4 +24,8 @@ void access_fill_head(
 /* By which one a request's head came. */
 enum access_protocol access_protocol(const struct h1_head *h);
 
+/* A request that got no txn: its whole entry, put into the log if there is one.
+ */
+void access_refused(const struct session *s, enum err reason);
+
 #endif

@@ -35,14 +35,6 @@ access_format_init(struct access_format *f, enum log_format format)
 }
 
 static char *
-put(char *p, struct span s)
-{
-	if (s.n > 0)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
-static char *
 put_number(char *p, uint64_t v)
 {
 	char digits[20];
@@ -51,7 +43,7 @@ put_number(char *p, uint64_t v)
 	do
 		digits[--at] = (char)('0' + v % 10);
 	while ((v /= 10) > 0);
-	return put(p, (struct span){digits + at, sizeof digits - at});
+	return span_put(p, (struct span){digits + at, sizeof digits - at});
 }
 
 static char *
@@ -166,13 +158,13 @@ put_json_text(char *p, struct span s)
 		if (run.n == 0)
 			run = (struct span){s.p, utf8_sequence(s)};
 		if (run.n > 0) {
-			p = put(p, run);
+			p = span_put(p, run);
 		} else if (*s.p == '"' || *s.p == '\\') {
 			*p++ = '\\';
 			*p++ = *s.p;
 			run.n = 1;
 		} else {
-			p = put(p, SPAN("\\u00"));
+			p = span_put(p, SPAN("\\u00"));
 			p = put_hex(p, (unsigned char)*s.p);
 			run.n = 1;
 		}
@@ -188,7 +180,7 @@ json_name(char *p, struct span name)
 {
 	*p++ = ',';
 	*p++ = '"';
-	p = put(p, name);
+	p = span_put(p, name);
 	*p++ = '"';
 	*p++ = ':';
 	return p;
@@ -199,7 +191,7 @@ json_text(char *p, struct span name, struct span text)
 {
 	p = json_name(p, name);
 	if (text.n == 0)
-		return put(p, SPAN("null"));
+		return span_put(p, SPAN("null"));
 	*p++ = '"';
 	p = put_json_text(p, text);
 	*p++ = '"';
@@ -210,14 +202,14 @@ static char *
 json_number(char *p, struct span name, bool known, uint64_t v)
 {
 	p = json_name(p, name);
-	return known ? put_number(p, v) : put(p, SPAN("null"));
+	return known ? put_number(p, v) : span_put(p, SPAN("null"));
 }
 
 static char *
 json_ms(char *p, struct span name, uint64_t us)
 {
 	p = json_name(p, name);
-	return us != ACCESS_NONE ? put_ms(p, us) : put(p, SPAN("null"));
+	return us != ACCESS_NONE ? put_ms(p, us) : span_put(p, SPAN("null"));
 }
 
 /* RFC 3339 in UTC, with milliseconds. */
@@ -229,8 +221,8 @@ json_time(struct access_format *f, char *p, uint64_t us)
 		f->second = us / 1000000;
 	}
 	put_three(f->when + MILLIS_AT, (unsigned)(us / 1000 % 1000));
-	p = put(p, SPAN("{\"time\":\""));
-	p = put(p, span_of(f->when));
+	p = span_put(p, SPAN("{\"time\":\""));
+	p = span_put(p, span_of(f->when));
 	*p++ = '"';
 	return p;
 }
@@ -274,7 +266,7 @@ put_quoted(char *p, struct span s)
 	while (s.n > 0) {
 		struct span run = plain_run(s);
 
-		p = put(p, run);
+		p = span_put(p, run);
 		s.p += run.n;
 		s.n -= run.n;
 		if (s.n == 0)
@@ -298,7 +290,7 @@ combined_text(char *p, struct span text)
 {
 	*p++ = ' ';
 	*p++ = '"';
-	p = text.n > 0 ? put_quoted(p, text) : put(p, SPAN("-"));
+	p = text.n > 0 ? put_quoted(p, text) : span_put(p, SPAN("-"));
 	*p++ = '"';
 	return p;
 }
@@ -308,7 +300,7 @@ static char *
 extra_name(char *p, struct span name)
 {
 	*p++ = ' ';
-	p = put(p, name);
+	p = span_put(p, name);
 	*p++ = '=';
 	return p;
 }
@@ -318,7 +310,7 @@ extra_text(char *p, struct span name, struct span text)
 {
 	p = extra_name(p, name);
 	if (text.n == 0)
-		return put(p, SPAN("-"));
+		return span_put(p, SPAN("-"));
 	*p++ = '"';
 	p = put_quoted(p, text);
 	*p++ = '"';
@@ -329,14 +321,14 @@ static char *
 extra_number(char *p, struct span name, bool known, uint64_t v)
 {
 	p = extra_name(p, name);
-	return known ? put_number(p, v) : put(p, SPAN("-"));
+	return known ? put_number(p, v) : span_put(p, SPAN("-"));
 }
 
 static char *
 extra_ms(char *p, struct span name, uint64_t us)
 {
 	p = extra_name(p, name);
-	return us != ACCESS_NONE ? put_ms(p, us) : put(p, SPAN("-"));
+	return us != ACCESS_NONE ? put_ms(p, us) : span_put(p, SPAN("-"));
 }
 
 /* ` [10/Oct/2000:13:55:36 +0000]`, in UTC and in English everywhere. */
@@ -357,8 +349,8 @@ combined_time(struct access_format *f, char *p, uint64_t us)
 		memcpy(f->when + 3, months[tm.tm_mon], 3);
 		f->second = us / 1000000;
 	}
-	p = put(p, SPAN(" ["));
-	p = put(p, span_of(f->when));
+	p = span_put(p, SPAN(" ["));
+	p = span_put(p, span_of(f->when));
 	*p++ = ']';
 	return p;
 }
@@ -376,7 +368,7 @@ combined_request(char *p, const struct access_entry *e)
 	p = put_quoted(p, e->text[ACCESS_TARGET]);
 	if (e->protocol != ACCESS_UNKNOWN) {
 		*p++ = ' ';
-		p = put(p, protocol_name(e));
+		p = span_put(p, protocol_name(e));
 	}
 	*p++ = '"';
 	return p;
@@ -412,15 +404,15 @@ combined_line(struct access_format *f, const struct access_entry *e, char *buf)
 		p = put_quoted(p, e->text[ACCESS_CLIENT]);
 	else
 		*p++ = '-';
-	p = put(p, SPAN(" - -"));
+	p = span_put(p, SPAN(" - -"));
 	p = combined_time(f, p, e->time_us);
 	p = combined_request(p, e);
 	*p++ = ' ';
 	p = e->status > 0 ? put_number(p, (uint64_t)e->status)
-			  : put(p, SPAN("-"));
+			  : span_put(p, SPAN("-"));
 	*p++ = ' ';
 	p = e->response_bytes > 0 ? put_number(p, e->response_bytes)
-				  : put(p, SPAN("-"));
+				  : span_put(p, SPAN("-"));
 	p = combined_text(p, e->text[ACCESS_REFERER]);
 	p = combined_text(p, e->text[ACCESS_USER_AGENT]);
 	p = combined_extras(p, e);

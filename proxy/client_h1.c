@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "conf/settings.h"
+#include "proxy/access_fill.h"
 #include "proxy/client_h1_send.h"
 #include "proxy/client_h1_state.h"
 #include "proxy/client_h2.h"
@@ -31,7 +32,7 @@ ch1_refuse(struct client_h1 *c, enum err e)
 {
 	c->keep_alive = false;
 	c->http_1_0 = false;
-	session_log_refused(&c->session, e);
+	access_refused(&c->session, e);
 	reply_send(&c->base, e, false);
 }
 

@@ -32,20 +32,18 @@ now_of(const struct client_h2 *c)
 	return loop_now(session_loop(&c->session));
 }
 
-void
-client_h2_due(struct client_h2 *c, uint64_t us)
-{
-	if (c->due_us != 0 && c->due_us <= us)
-		return;
-	c->due_us = us;
-	conn_deadline(c->session.conn, us);
-}
-
 static void
 look_at(struct client_h2 *c, uint64_t us)
 {
 	c->due_us = us;
 	conn_deadline(c->session.conn, us);
+}
+
+void
+client_h2_due(struct client_h2 *c, uint64_t us)
+{
+	if (c->due_us == 0 || c->due_us > us)
+		look_at(c, us);
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "conf/settings.h"
+#include "proxy/access_fill.h"
 #include "proxy/client_h2_state.h"
 #include "proxy/conn.h"
 #include "proxy/reply.h"
@@ -41,7 +42,7 @@ stream_new(struct client_h2 *c, int32_t id)
 static void
 stream_refuse(struct h2_stream *s, enum err e)
 {
-	session_log_refused(&s->h2->session, e);
+	access_refused(&s->h2->session, e);
 	if (e == ERR_BAD_REQUEST) {
 		h2_stream_reset(s, NGHTTP2_PROTOCOL_ERROR);
 		return;

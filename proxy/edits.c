@@ -4,14 +4,6 @@
 #include "base/check.h"
 #include "proxy/http.h"
 
-static char *
-put(char *p, struct span s)
-{
-	if (s.n > 0)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
 /* Whether the line "name: value" from p on gives way. */
 static bool
 line_drops(const struct edits *e, struct span line)
@@ -41,10 +33,10 @@ edits_write(const struct edits *e, char *begin, char *end)
 	for (size_t i = 0; i < e->n; i++) {
 		if (e->list[i].kind == EDIT_REMOVE)
 			continue;
-		out = put(out, e->list[i].name);
-		out = put(out, SPAN(": "));
-		out = put(out, e->list[i].value);
-		out = put(out, SPAN("\r\n"));
+		out = span_put(out, e->list[i].name);
+		out = span_put(out, SPAN(": "));
+		out = span_put(out, e->list[i].value);
+		out = span_put(out, SPAN("\r\n"));
 	}
 	return out;
 }

@@ -137,20 +137,12 @@ http_hop_field(const struct h1_head *h, const struct field *f)
 }
 
 static char *
-put(char *p, struct span s)
-{
-	if (s.n > 0)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
-static char *
 put_field(char *p, struct span name, struct span value)
 {
-	p = put(p, name);
-	p = put(p, SPAN(": "));
-	p = put(p, value);
-	return put(p, SPAN("\r\n"));
+	p = span_put(p, name);
+	p = span_put(p, SPAN(": "));
+	p = span_put(p, value);
+	return span_put(p, SPAN("\r\n"));
 }
 
 static char *
@@ -171,15 +163,24 @@ static char *
 put_appended(char *p, const struct h1_head *h, enum field_id id,
     struct span name, struct span element)
 {
-	p = put(p, name);
-	p = put(p, SPAN(": "));
+	p = span_put(p, name);
+	p = span_put(p, SPAN(": "));
 	for (unsigned i = 0; i < h->nfields; i++)
 		if (h->fields[i].id == id && h->fields[i].value.n > 0) {
-			p = put(p, h->fields[i].value);
-			p = put(p, SPAN(", "));
+			p = span_put(p, h->fields[i].value);
+			p = span_put(p, SPAN(", "));
 		}
-	p = put(p, element);
-	return put(p, SPAN("\r\n"));
+	p = span_put(p, element);
+	return span_put(p, SPAN("\r\n"));
+}
+
+struct span
+http_field_named(const struct h1_head *h, struct span name)
+{
+	for (unsigned i = 0; i < h->nfields; i++)
+		if (span_eq_nocase(h->fields[i].name, name))
+			return h->fields[i].value;
+	return SPAN_NONE;
 }
 
 bool
@@ -344,14 +345,14 @@ static char *
 put_request_line(char *p, const struct h1_head *h, const struct request *r,
     const struct http_forward *f)
 {
-	p = put(p, h->method);
+	p = span_put(p, h->method);
 	*p++ = ' ';
-	p = put(p, f->path.n > 0 ? f->path : r->path);
+	p = span_put(p, f->path.n > 0 ? f->path : r->path);
 	if (r->query.p != NULL) {
 		*p++ = '?';
-		p = put(p, r->query);
+		p = span_put(p, r->query);
 	}
-	return put(p, SPAN(" HTTP/1.1\r\n"));
+	return span_put(p, SPAN(" HTTP/1.1\r\n"));
 }
 
 size_t
@@ -385,10 +386,10 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 		p = edits_write(f->edits, begin, p);
 	p = put_hop_fields(p, h, f->upgrade);
 	if (h->body == H1_BODY_CHUNKED)
-		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
+		p = span_put(p, SPAN("Transfer-Encoding: chunked\r\n"));
 	else if (h->body == H1_BODY_LENGTH || http_has(h, FIELD_CONTENT_LENGTH))
 		p = put_number(p, SPAN("Content-Length"), h->length);
-	p = put(p, SPAN("\r\n"));
+	p = span_put(p, SPAN("\r\n"));
 	return (size_t)(p - buf);
 }
 
@@ -399,13 +400,13 @@ put_status_line(char *p, const struct h1_head *h)
 
 	if (reason.n == 0)
 		reason = span_of(http_phrase(h->status));
-	p = put(p, SPAN("HTTP/1.1 "));
+	p = span_put(p, SPAN("HTTP/1.1 "));
 	*p++ = (char)('0' + h->status / 100 % 10);
 	*p++ = (char)('0' + h->status / 10 % 10);
 	*p++ = (char)('0' + h->status % 10);
 	*p++ = ' ';
-	p = put(p, reason);
-	return put(p, SPAN("\r\n"));
+	p = span_put(p, reason);
+	return span_put(p, SPAN("\r\n"));
 }
 
 /*
@@ -418,15 +419,15 @@ put_framing(char *p, const struct h1_head *h, const struct http_answer *a)
 	bool allowed = h->status >= 200 && h->status != 204;
 
 	if (a->chunked)
-		p = put(p, SPAN("Transfer-Encoding: chunked\r\n"));
+		p = span_put(p, SPAN("Transfer-Encoding: chunked\r\n"));
 	else if (allowed && http_has(h, FIELD_CONTENT_LENGTH))
 		p = put_number(p, SPAN("Content-Length"), h->length);
 	if (a->upgrade)
 		p = put_hop_fields(p, h, true);
 	else if (a->close)
-		p = put(p, SPAN("Connection: close\r\n"));
+		p = span_put(p, SPAN("Connection: close\r\n"));
 	else if (a->keep_alive)
-		p = put(p, SPAN("Connection: keep-alive\r\n"));
+		p = span_put(p, SPAN("Connection: keep-alive\r\n"));
 	return p;
 }
 
@@ -460,7 +461,7 @@ http_write_response(char *buf, size_t size, const struct h1_head *h,
 	if (a->via)
 		p = put_appended(p, h, FIELD_VIA, SPAN("Via"), http_via(h));
 	p = put_framing(p, h, a);
-	p = put(p, SPAN("\r\n"));
+	p = span_put(p, SPAN("\r\n"));
 	CHECK((size_t)(p - buf) <= bound);
 	return (size_t)(p - buf);
 }
@@ -490,7 +491,7 @@ http_trailer_field(const struct field *f)
 size_t
 http_write_trailers(char *buf, size_t size, const struct h1_head *h)
 {
-	char *p = put(buf, SPAN("0\r\n"));
+	char *p = span_put(buf, SPAN("0\r\n"));
 
 	CHECK(size >= 5);
 	for (unsigned i = 0; i < h->nfields; i++) {
@@ -500,7 +501,7 @@ http_write_trailers(char *buf, size_t size, const struct h1_head *h)
 		if (http_trailer_field(f) && need <= size - (size_t)(p - buf))
 			p = put_field(p, f->name, f->value);
 	}
-	return (size_t)(put(p, SPAN("\r\n")) - buf);
+	return (size_t)(span_put(p, SPAN("\r\n")) - buf);
 }
 
 bool

@@ -83,6 +83,9 @@ struct span http_via(const struct h1_head *h);
 /* Whether TE says that the client takes trailer fields (RFC 9110 10.1.4). */
 bool http_takes_trailers(const struct h1_head *h);
 
+/* The first value of the field of that name, in any case; p == NULL: none. */
+struct span http_field_named(const struct h1_head *h, struct span name);
+
 /* Whether the head has the field. */
 bool http_has(const struct h1_head *h, enum field_id id);
 

@@ -6,14 +6,6 @@
 /* "https://", ":65535", '?' and the end of a string */
 #define AROUND 16u
 
-static char *
-put(char *p, struct span s)
-{
-	if (s.n > 0)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
 static unsigned
 default_port(struct span scheme)
 {
@@ -24,9 +16,9 @@ default_port(struct span scheme)
 static char *
 put_origin(char *p, struct span scheme, struct span host, unsigned port)
 {
-	p = put(p, scheme);
-	p = put(p, SPAN("://"));
-	p = put(p, host);
+	p = span_put(p, scheme);
+	p = span_put(p, SPAN("://"));
+	p = span_put(p, host);
 	if (port != 0 && port != default_port(scheme))
 		p += snprintf(p, sizeof ":65535", ":%u", port);
 	return p;
@@ -38,7 +30,7 @@ put_query(char *p, const struct request *r)
 	if (r->query.p == NULL)
 		return p;
 	*p++ = '?';
-	return put(p, r->query);
+	return span_put(p, r->query);
 }
 
 size_t
@@ -53,7 +45,7 @@ redirect_write(char *buf, const struct request *r, uint16_t port)
 	char *p = put_origin(buf, SPAN("https"), r->host, port);
 
 	if (!span_eq(r->path, SPAN("*")))
-		p = put(p, r->path);
+		p = span_put(p, r->path);
 	return (size_t)(put_query(p, r) - buf);
 }
 

@@ -7,8 +7,6 @@
 
 #include "base/check.h"
 #include "conf/settings.h"
-#include "proxy/access_fill.h"
-#include "proxy/access_log.h"
 #include "proxy/client_table.h"
 #include "proxy/conn.h"
 #include "proxy/greeting.h"
@@ -134,7 +132,6 @@ put_byte(char *p, uint8_t n)
 	return p;
 }
 
-/* Done for every request: inet_ntop() would cost more than all the parsing. */
 struct span
 session_address(const struct session *s)
 {
@@ -142,6 +139,7 @@ session_address(const struct session *s)
 	    (const char *)s->address, s->family == AF_INET ? 4 : 16};
 }
 
+/* Done for every request: inet_ntop() would cost more than all the parsing. */
 struct span
 session_ip(const struct session *s, char *buf)
 {
@@ -175,19 +173,4 @@ void
 session_timeout(struct session *s, uint64_t us)
 {
 	conn_deadline(s->conn, loop_now(session_loop(s)) + us);
-}
-
-void
-session_log_refused(const struct session *s, enum err reason)
-{
-	struct worker *w = s->worker;
-	char ip[INET6_ADDRSTRLEN];
-	struct access_entry e;
-
-	if (w->log == NULL)
-		return;
-	access_begin(&e, w, s, ip);
-	e.status = (int16_t)err_status(reason);
-	e.text[ACCESS_REASON] = span_of(err_words(reason));
-	access_log_put(w->log, &e);
 }

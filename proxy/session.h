@@ -82,7 +82,5 @@ struct loop *session_loop(const struct session *s);
 const struct settings *session_settings(const struct session *s);
 /* The connection's one deadline, from now. */
 void session_timeout(struct session *s, uint64_t us);
-/* A request that got no txn: an entry in the access log, if there is one. */
-void session_log_refused(const struct session *s, enum err reason);
 
 #endif

@@ -181,17 +181,16 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 	h2_body_free(&u->out);
 	if (u->complete) /* its txn is still to get what has come of it */
 		return 0;
-	/* frames may be half way out: the txn is told when they are */
-	u->doom =
-	    code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_RESPONSE : ERR_POD_RESET;
-	u->doom_loss = LOSS_PLAIN;
 	if (code == NGHTTP2_REFUSED_STREAM) {
 		/* the pod has not looked at it (RFC 9113 8.7) */
-		u->doom_loss = LOSS_UNSENT;
 		k->refusing = true;
+		upstream_h2_doom(u, ERR_POD_RESET, LOSS_UNSENT);
+	} else {
+		upstream_h2_doom(u,
+		    code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_RESPONSE
+						   : ERR_POD_RESET,
+		    LOSS_PLAIN);
 	}
-	k->doomed = true;
-	h2_link_order(&k->link);
 	return 0;
 }
 
@@ -200,19 +199,15 @@ static int
 on_frame_not_send(
     nghttp2_session *session, const nghttp2_frame *frame, int error, void *arg)
 {
-	struct trunk *k = arg;
 	struct upstream_h2 *u;
 
 	(void)error;
+	(void)arg;
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	u = find(session, frame->hd.stream_id);
-	if (u == NULL || u->closed)
-		return 0;
-	u->doom = ERR_POD_RESET;
-	u->doom_loss = LOSS_UNSENT;
-	k->doomed = true;
-	h2_link_order(&k->link);
+	if (u != NULL && !u->closed)
+		upstream_h2_doom(u, ERR_POD_RESET, LOSS_UNSENT);
 	return 0;
 }
 

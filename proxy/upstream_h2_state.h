@@ -109,6 +109,12 @@ void upstream_h2_deliver(struct upstream_h2 *u);
 void upstream_h2_set_due(struct upstream_h2 *u);
 /* nghttp2 has forgotten it: its memory goes. */
 void upstream_h2_bury(struct upstream_h2 *u);
+/*
+ * It fails when the turn allows: its txn is not told from within its own
+ * order, nor while frames are half way out.
+ */
+void upstream_h2_doom(
+    struct upstream_h2 *u, enum err reason, enum upstream_loss loss);
 /* The txn lets go, told that it failed. */
 void upstream_h2_fail(
     struct upstream_h2 *u, enum err reason, enum upstream_loss loss);

@@ -1,10 +1,9 @@
 /* What a txn orders from the HTTP/2 stream that its request went out on. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/log.h"
 #include "conf/settings.h"
 #include "proxy/conn.h"
+#include "proxy/http.h"
 #include "proxy/upstream_h2_state.h"
 #include "proxy/worker_state.h"
 
@@ -115,9 +114,9 @@ upstream_h2_fail(
 		events->failed(t, reason, loss);
 }
 
-/* It cannot be sent; the txn is not told from within its own order. */
-static void
-doom(struct upstream_h2 *u, enum err reason, enum upstream_loss loss)
+void
+upstream_h2_doom(
+    struct upstream_h2 *u, enum err reason, enum upstream_loss loss)
 {
 	u->doom = reason;
 	u->doom_loss = loss;
@@ -167,15 +166,6 @@ may_connect(const struct upstream_h2 *u)
 		   NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
-static struct span
-field_named(const struct h1_head *h, struct span name)
-{
-	for (unsigned i = 0; i < h->nfields; i++)
-		if (span_eq_nocase(h->fields[i].name, name))
-			return h->fields[i].value;
-	return SPAN_NONE;
-}
-
 static void
 submit(struct upstream_h2 *u, const struct h1_head *h, bool body)
 {
@@ -188,7 +178,7 @@ submit(struct upstream_h2 *u, const struct h1_head *h, bool body)
 	nghttp2_data_provider provider;
 
 	if (lines == NULL) {
-		doom(u, ERR_INTERNAL, LOSS_PLAIN);
+		upstream_h2_doom(u, ERR_INTERNAL, LOSS_PLAIN);
 		return;
 	}
 	n = h2_write_request(
@@ -208,7 +198,7 @@ submit(struct upstream_h2 *u, const struct h1_head *h, bool body)
 	}
 	u->id = 0;
 	trunk_leave(k);
-	doom(u, ERR_POD_RESET, LOSS_UNSENT);
+	upstream_h2_doom(u, ERR_POD_RESET, LOSS_UNSENT);
 }
 
 static void
@@ -222,21 +212,21 @@ h2_send_head(struct upstream *base, const struct upstream_request *r)
 	h1_head_init(&h, w->fields, w->nfields + WORKER_FIELDS_ADDED);
 	/* our own writing, but maybe from before a reload lowered a limit */
 	if (h1_parse_request(r->head, &h) != H1_DONE) {
-		doom(u, ERR_INTERNAL, LOSS_PLAIN);
+		upstream_h2_doom(u, ERR_INTERNAL, LOSS_PLAIN);
 		return;
 	}
 	u->head_method = r->head_method;
 	u->connect =
-	    r->upgrade &&
-	    span_eq_nocase(field_named(&h, SPAN("upgrade")), SPAN("websocket"));
+	    r->upgrade && span_eq_nocase(http_field_named(&h, SPAN("upgrade")),
+			      SPAN("websocket"));
 	if (u->connect && !may_connect(u)) {
-		doom(u, ERR_NO_WEBSOCKET, LOSS_PLAIN);
+		upstream_h2_doom(u, ERR_NO_WEBSOCKET, LOSS_PLAIN);
 		return;
 	}
 	if (u->connect &&
 	    !websocket_accept(
-		field_named(&h, SPAN("sec-websocket-key")), u->accept)) {
-		doom(u, ERR_BAD_REQUEST, LOSS_PLAIN);
+		http_field_named(&h, SPAN("sec-websocket-key")), u->accept)) {
+		upstream_h2_doom(u, ERR_BAD_REQUEST, LOSS_PLAIN);
 		return;
 	}
 	submit(u, &h, r->body != H1_BODY_NONE || u->connect);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/gcd.h"
 
 #define DRAW_MAGIC 0xd4a30001u
 /* 2^32 divided by the golden ratio: multiples of it spread evenly. */
@@ -41,18 +42,6 @@ draw_free(struct draw *d)
 	CHECK_OBJ(d, DRAW_MAGIC);
 	d->magic = 0;
 	free(d);
-}
-
-static uint32_t
-gcd(uint32_t a, uint32_t b)
-{
-	while (b != 0) {
-		uint32_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
 }
 
 /* total - 1 is coprime to it, so the search ends there. */

@@ -6,14 +6,6 @@
 /* ": " and the end of a line */
 #define LINE_BYTES 4u
 
-static char *
-put(char *p, struct span s)
-{
-	if (s.n > 0)
-		memcpy(p, s.p, s.n);
-	return p + s.n;
-}
-
 int
 edits_add(
     struct edits *e, enum edit_kind kind, struct span name, struct span value)
@@ -27,7 +19,7 @@ edits_add(
 	text = malloc(name.n + value.n + 1);
 	if (text == NULL)
 		return -1;
-	put(put(text, name), value);
+	span_put(span_put(text, name), value);
 	list[e->n++] = (struct edit){
 	    .kind = kind,
 	    .id = field_lookup(name),
@@ -100,10 +92,10 @@ route_path_write(char *buf, const struct route_action *a, struct span path)
 	char *p = buf;
 
 	if (a->change == PATH_KEEP || path.n == 0 || path.p[0] != '/')
-		return (size_t)(put(p, path) - buf);
-	p = put(p, span_of(a->path));
+		return (size_t)(span_put(p, path) - buf);
+	p = span_put(p, span_of(a->path));
 	if (a->change == PATH_SWAP_PREFIX)
-		p = put(
+		p = span_put(
 		    p, (struct span){path.p + a->prefix, path.n - a->prefix});
 	if (p == buf)
 		*p++ = '/';

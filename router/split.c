@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/gcd.h"
 
 #define SPLIT_MAGIC 0x59170001u
 
@@ -34,18 +35,6 @@ struct shares {
 	uint64_t weight[SPLIT_VERSIONS_MAX];
 	uint8_t version[SPLIT_VERSIONS_MAX];
 };
-
-static uint64_t
-gcd(uint64_t a, uint64_t b)
-{
-	while (b != 0) {
-		uint64_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
 
 static void
 reduce(struct shares *s)

@@ -49,7 +49,8 @@ def test_round_robin_by_weight(proxy, pod):
     assert asked(pods) == [100, 200, 500]
 
 
-@pytest.mark.parametrize("policy", ["random", "least_request", "ewma"])
+# Not ewma: there a pod's share is its weight over the latency measured.
+@pytest.mark.parametrize("policy", ["random", "least_request"])
 def test_chance_by_weight(proxy, pod, policy):
     pods = [pod() for _ in range(2)]
     p = with_pods(proxy, weighted(pods, [1, 4]), balance=policy)
