@@ -1,0 +1,271 @@
+/* A transaction at the pods: attempts, retries, and the way of the response. */
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "proxy/client.h"
+#include "proxy/conn.h"
+#include "proxy/edits.h"
+#include "proxy/grpc.h"
+#include "proxy/stats.h"
+#include "proxy/txn_state.h"
+#include "proxy/upstream_pool.h"
+#include "proxy/worker_state.h"
+#include "router/plan.h"
+#include "router/pod.h"
+
+/* The attempt has failed and its upstream is closed. */
+static void
+attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
+{
+	unsigned worker = t->worker->index;
+	enum retry_verdict verdict = RETRY_NO;
+
+	if (t->ntried < TXN_ATTEMPTS_MAX)
+		verdict = retry_judge(&t->retry, e, loss, t->fresh);
+	txn_leave_pod(t);
+	if (verdict == RETRY_FREE) {
+		t->fresh = true;
+		t->ntried--;
+		txn_connect(t);
+		return;
+	}
+	if (err_reason(e) == REASON_CONNECT)
+		pick_avoid(t->worker, t->tried[t->ntried - 1]);
+	pick_note_failure(t->worker, t->service, t->tried[t->ntried - 1]);
+	stats_failure(t->version, worker, e);
+	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
+	    t->tried[t->ntried - 1]->address.text, err_words(e));
+	if (verdict == RETRY_NO) {
+		txn_reply(t, e);
+		return;
+	}
+	t->retries++;
+	stats_retry(t->version, worker);
+	t->version = pick_retry_version(t->service, t->version);
+	txn_connect(t);
+}
+
+/*
+ * The head, and what of the body an earlier attempt had got already. The
+ * client may have been paused for that one, or while we connected.
+ */
+static void
+txn_send(struct txn *t)
+{
+	struct upstream *u = t->relay.upstream;
+
+	txn_go(t, TXN_SEND);
+	t->ready_us = loop_now(&t->worker->loop);
+	t->relay.client->ops->resume(t->relay.client);
+	u->ops->send_head(u, &t->request);
+	if (!fifo_empty(&t->retry.kept))
+		u->ops->send_data(u, fifo_span(&t->retry.kept));
+	if (t->request_done)
+		u->ops->send_end(u, NULL);
+	if (!fifo_empty(&t->retry.kept)) /* it may move when it grows */
+		conn_flush(&t->worker->loop);
+}
+
+static void
+connect_failed(struct txn *t)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+		log_warn("cannot connect to a pod: %s", strerror(errno));
+		txn_reply(t, ERR_OVERLOADED);
+	} else {
+		attempt_failed(t, ERR_CONNECT_FAILED, LOSS_PLAIN);
+	}
+}
+
+static const struct upstream_events txn_events;
+
+void
+txn_connect(struct txn *t)
+{
+	struct upstream *u;
+	struct pod *pod = pick_pod(
+	    t->worker, t->service, t->version, t->key, t->tried, t->ntried);
+
+	if (t->state != TXN_CONNECT)
+		txn_go(t, TXN_CONNECT);
+	if (pod == NULL && t->ntried > 0)
+		pod = t->tried[t->ntried - 1]; /* there is no other */
+	if (pod == NULL) {
+		stats_failure(t->version, t->worker->index, ERR_NO_POD);
+		txn_reply(t, ERR_NO_POD);
+		return;
+	}
+	t->tried[t->ntried++] = pod;
+	t->tried_us = loop_now(&t->worker->loop);
+	t->ready_us = 0;
+	u = upstream_acquire(
+	    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	if (u == NULL) {
+		connect_failed(t);
+		return;
+	}
+	t->relay.upstream = u;
+	pick_enter(t->worker, t->version, pod);
+	t->pod_counted = true;
+	if (u->ready) {
+		txn_send(t);
+	} else {
+		t->relay.client->ops->pause(t->relay.client);
+	}
+}
+
+/* What the pod's connection tells. */
+
+static void
+on_ready(struct txn *t)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	txn_send(t);
+}
+
+static void
+note_grpc_status(struct txn *t, const struct h1_head *h)
+{
+	int status = grpc_status(h);
+
+	if (status != GRPC_NONE)
+		t->grpc_status = (int8_t)status;
+}
+
+/* To the client, a final one as its route wants it. */
+static void
+pass_head(struct txn *t, const struct h1_head *h)
+{
+	struct client *c = t->relay.client;
+	struct worker *w = t->worker;
+	struct h1_head edited;
+
+	if (t->action == NULL || t->action->response.n == 0 ||
+	    (h->status < 200 && h->status != 101)) {
+		c->ops->send_head(c, h);
+		return;
+	}
+	edits_apply(&t->action->response, h, w->edited, h->nfields + EDITS_MAX,
+	    &edited);
+	c->ops->send_head(c, &edited);
+}
+
+static void
+on_head(struct txn *t, const struct h1_head *h)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	if (h->status >= 200 || h->status == 101) {
+		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
+		t->status = h->status;
+		t->head_us = loop_now(&t->worker->loop);
+		pick_note_answer(t->worker, t->service, t->tried[t->ntried - 1],
+		    t->tried_us);
+		if (t->service->error_grpc != 0 && grpc_response(h)) {
+			t->grpc = true;
+			note_grpc_status(t, h); /* it may be all there is */
+		}
+	}
+	if (h->status == 101) { /* counted now: a tunnel may last for days */
+		t->request_done = false;
+		txn_count_answer(t);
+	}
+	pass_head(t, h);
+}
+
+static void
+on_data(struct txn *t, struct span piece)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	relay_response(&t->relay, piece);
+}
+
+static struct conn *
+on_raw(struct txn *t)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	return t->relay.client->ops->raw(t->relay.client);
+}
+
+static void
+on_spliced(struct txn *t, uint64_t n)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	relay_response_spliced(&t->relay, n);
+}
+
+/* The pod has closed its direction of a tunnel. */
+static void
+tunnel_end(struct txn *t)
+{
+	struct client *c = t->relay.client;
+
+	t->pod_ended = true;
+	if (t->request_done)
+		txn_end(t);
+	c->ops->send_end(c, NULL);
+}
+
+static void
+on_end(struct txn *t, const struct h1_head *trailers)
+{
+	struct client *c = t->relay.client;
+	struct upstream *u = t->relay.upstream;
+
+	CHECK_OBJ(t, TXN_MAGIC);
+	if (t->state == TXN_TUNNEL) {
+		tunnel_end(t);
+		return;
+	}
+	if (t->grpc && trailers != NULL)
+		note_grpc_status(t, trailers);
+	txn_count_answer(t);
+	txn_leave_pod(t);
+	upstream_release(u);
+	txn_end(t);
+	c->ops->send_end(c, trailers);
+}
+
+static void
+on_blocked(struct txn *t)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	relay_pod_blocked(&t->relay);
+}
+
+static void
+on_drained(struct txn *t)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	relay_pod_drained(&t->relay);
+}
+
+static void
+on_failed(struct txn *t, enum err reason, enum upstream_loss loss)
+{
+	struct client *c = t->relay.client;
+
+	CHECK_OBJ(t, TXN_MAGIC);
+	if (t->state != TXN_RECEIVE && t->state != TXN_TUNNEL) {
+		attempt_failed(t, reason, loss);
+		return;
+	}
+	txn_leave_pod(t);
+	if (t->state == TXN_RECEIVE)
+		stats_failure(t->version, t->worker->index, reason);
+	t->reason = reason;
+	txn_end(t);
+	c->ops->reset(c, reason);
+}
+
+static const struct upstream_events txn_events = {
+    .ready = on_ready,
+    .head = on_head,
+    .data = on_data,
+    .raw = on_raw,
+    .spliced = on_spliced,
+    .end = on_end,
+    .blocked = on_blocked,
+    .drained = on_drained,
+    .failed = on_failed,
+};

@@ -1,0 +1,203 @@
+/* How a transaction begins, is counted and logged, and ends. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "conf/settings.h"
+#include "proxy/access_fill.h"
+#include "proxy/access_log.h"
+#include "proxy/client.h"
+#include "proxy/grpc.h"
+#include "proxy/plan_use.h"
+#include "proxy/reply.h"
+#include "proxy/session.h"
+#include "proxy/stats.h"
+#include "proxy/txn_state.h"
+#include "proxy/worker_state.h"
+#include "router/plan.h"
+#include "router/pod.h"
+#include "router/route.h"
+
+#define SPARES_MAX 256u
+/* A route's path and host, twice, and its fields: see router/route.h. */
+#define ROUTE_GROWTH (2u * 2048u + EDITS_BYTES_MAX)
+
+#define TO(state) (1u << (state))
+
+static const struct {
+	const char *name;
+	unsigned next; /* the states it may go to */
+} states[TXN_STATES] = {
+    [TXN_ROUTE] = {"route", TO(TXN_CHOOSE) | TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_CHOOSE] = {"choose", TO(TXN_CONNECT) | TO(TXN_REPLY)},
+    [TXN_CONNECT] = {"connect", TO(TXN_SEND) | TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_SEND] = {"send", TO(TXN_RECEIVE) | TO(TXN_TUNNEL) | TO(TXN_CONNECT) |
+			      TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_RECEIVE] = {"receive", TO(TXN_END)},
+    [TXN_TUNNEL] = {"tunnel", TO(TXN_END)},
+    [TXN_REPLY] = {"reply", TO(TXN_END)},
+    [TXN_END] = {"end", 0},
+};
+
+void
+txn_go(struct txn *t, enum txn_state to)
+{
+	CHECK_OBJ(t, TXN_MAGIC);
+	CHECK(states[t->state].next & TO(to));
+	t->state = to;
+}
+
+struct txn *
+txn_new(struct worker *w, struct client *c)
+{
+	struct txn *t = w->spare_txns;
+
+	if (t != NULL) {
+		w->spare_txns = t->next_spare;
+		w->nspare_txns--;
+	} else {
+		t = malloc(sizeof *t);
+		if (t == NULL)
+			return NULL;
+	}
+	memset(t, 0, offsetof(struct txn, first));
+	t->magic = TXN_MAGIC;
+	t->worker = w;
+	t->relay.client = c;
+	t->plan = plan_use_hold(w);
+	t->started_us = loop_now(&w->loop);
+	t->grpc_status = GRPC_NONE;
+	t->chosen = -1;
+	t->rule = -1;
+	arena_init(&t->arena, t->first, sizeof t->first,
+	    sizeof t->first + 3u * w->settings->limits.header_bytes +
+		ROUTE_GROWTH);
+	return t;
+}
+
+static void
+txn_free(struct dead *d)
+{
+	struct txn *t = (struct txn *)((char *)d - offsetof(struct txn, dead));
+	struct worker *w = t->worker;
+
+	CHECK_OBJ(t, TXN_MAGIC);
+	t->magic = 0;
+	arena_reset(&t->arena);
+	if (w->nspare_txns >= SPARES_MAX || w->stopping) {
+		free(t);
+		return;
+	}
+	t->next_spare = w->spare_txns;
+	w->spare_txns = t;
+	w->nspare_txns++;
+}
+
+void
+txn_fini(struct worker *w)
+{
+	struct txn *t;
+
+	while ((t = w->spare_txns) != NULL) {
+		w->spare_txns = t->next_spare;
+		free(t);
+	}
+	w->nspare_txns = 0;
+}
+
+static uint64_t
+txn_duration(const struct txn *t)
+{
+	return loop_now(&t->worker->loop) - t->started_us;
+}
+
+void
+txn_count_answer(const struct txn *t)
+{
+	stats_answer(t->service, t->version, t->worker->index, t->status,
+	    t->grpc_status, txn_duration(t));
+}
+
+void
+txn_leave_pod(struct txn *t)
+{
+	if (t->pod_counted)
+		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
+	t->pod_counted = false;
+	t->relay.upstream = NULL;
+}
+
+static uint64_t
+since_start(const struct txn *t, uint64_t moment_us)
+{
+	return moment_us == 0 ? ACCESS_NONE : moment_us - t->started_us;
+}
+
+static void
+txn_log(const struct txn *t)
+{
+	struct worker *w = t->worker;
+	char ip[INET6_ADDRSTRLEN];
+	struct access_entry e;
+
+	access_begin(&e, w, t->relay.client->session, ip);
+	access_fill_head(&e, w, t->asked);
+	e.time_us -= txn_duration(t);
+	e.protocol = t->protocol;
+	e.status = (int16_t)t->status;
+	e.chosen = t->chosen;
+	e.rule = t->rule;
+	e.retries = t->retries;
+	e.request_bytes = t->relay.request_bytes;
+	e.response_bytes = t->relay.response_bytes;
+	e.queue_us = since_start(t, t->tried_us);
+	if (t->ready_us != 0)
+		e.connect_us = t->ready_us - t->tried_us;
+	e.first_byte_us = since_start(t, t->head_us);
+	e.total_us = txn_duration(t);
+	if (t->service != NULL)
+		e.text[ACCESS_SERVICE] = span_of(t->service->name);
+	if (t->version != NULL)
+		e.text[ACCESS_VERSION] = span_of(t->version->name);
+	if (t->ntried > 0)
+		e.text[ACCESS_POD] =
+		    span_of(t->tried[t->ntried - 1]->address.text);
+	if (t->reason != ERR_NONE)
+		e.text[ACCESS_REASON] = span_of(err_words(t->reason));
+	access_log_put(w->log, &e);
+}
+
+void
+txn_end(struct txn *t)
+{
+	struct upstream *u = t->relay.upstream;
+
+	txn_leave_pod(t);
+	if (u != NULL)
+		u->ops->close(u);
+	txn_go(t, TXN_END);
+	if (t->worker->log != NULL)
+		txn_log(t);
+	retry_end(&t->retry);
+	t->relay.client = NULL;
+	plan_use_drop(t->plan);
+	t->plan = NULL;
+	loop_bury(&t->worker->loop, &t->dead, txn_free);
+}
+
+void
+txn_reply(struct txn *t, enum err e)
+{
+	struct upstream *u = t->relay.upstream;
+	struct client *c = t->relay.client;
+
+	txn_leave_pod(t);
+	if (u != NULL)
+		u->ops->close(u);
+	txn_go(t, TXN_REPLY);
+	t->reason = e;
+	t->status = err_status(e);
+	if (t->service != NULL)
+		stats_reply(t->service, t->worker->index, e, txn_duration(t));
+	reply_redirect(c, e, t->request.head_method, t->location);
+	txn_end(t);
+}

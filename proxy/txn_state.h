@@ -1,0 +1,102 @@
+/*
+ * What the files of a transaction share: its fields, its states, and the ways
+ * it ends. txn.c has the way of the request, txn_attempt.c what becomes of it
+ * at the pods, txn_life.c the beginning and the end. Worker thread only.
+ */
+#ifndef PROXY_TXN_STATE_H
+#define PROXY_TXN_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/errs.h"
+#include "base/span.h"
+#include "proxy/loop.h"
+#include "proxy/pick.h"
+#include "proxy/relay.h"
+#include "proxy/retry.h"
+#include "proxy/txn.h"
+#include "proxy/upstream.h"
+
+struct plan_use;
+struct route_action;
+
+#define TXN_MAGIC 0x74780001u
+
+/* Most heads fit: then a transaction is one allocation, and that a spare. */
+#define TXN_FIRST_BLOCK 3072u
+/* The pod of each attempt: the first, the retries, a stale connection. */
+#define TXN_ATTEMPTS_MAX PICK_TRIED_MAX
+
+enum txn_state {
+	TXN_ROUTE,
+	TXN_CHOOSE,
+	TXN_CONNECT,
+	TXN_SEND,
+	TXN_RECEIVE,
+	TXN_TUNNEL,
+	TXN_REPLY,
+	TXN_END,
+	TXN_STATES,
+};
+
+struct txn {
+	unsigned magic;
+	enum txn_state state;
+	struct worker *worker;
+	struct plan_use *plan;
+	const struct service *service;
+	const struct version *version;
+	const struct route_action *action; /* of its route; NULL: none */
+	struct relay relay; /* the client and the pod's connection */
+	struct retry retry;
+
+	struct pod *tried[TXN_ATTEMPTS_MAX]; /* the last one is the current */
+	unsigned ntried;
+
+	struct upstream_request request; /* its head is in the arena */
+	enum err reason;		 /* why it failed, for the access log */
+	int status;	    /* of the response under way, or our own */
+	int8_t chosen;	    /* enum choice_by, -1 before CHOOSE */
+	int8_t grpc_status; /* of the response, where the service counts it */
+	uint8_t protocol;   /* enum access_protocol of the request */
+	int rule;
+	struct span asked;    /* the head as the log shows it; in the arena */
+	uint64_t key;	      /* of the request, where the policy hashes */
+	struct span location; /* our answer is a redirect; in the arena */
+	unsigned retries;
+	bool request_done : 1; /* the client has sent all of it */
+	bool pod_ended : 1;    /* its direction of a tunnel */
+	bool pod_counted : 1;  /* in the pod's requests in flight */
+	bool fresh : 1;	       /* no more idle connections for this one */
+	bool grpc : 1;	       /* its trailers may have a grpc-status */
+
+	/* moments by loop_now(); 0 = not reached */
+	uint64_t started_us, tried_us, ready_us, head_us;
+	struct txn *next_spare;
+	struct dead dead;
+	struct arena arena;
+	_Alignas(max_align_t) char first[TXN_FIRST_BLOCK];
+};
+
+/* The one mover: CHECKs that the state may be reached from this one. */
+void txn_go(struct txn *t, enum txn_state to);
+
+/* The version's own answer, as far as it has come. */
+void txn_count_answer(const struct txn *t);
+/* The current attempt is over, however it went. */
+void txn_leave_pod(struct txn *t);
+/* The one way out: everything borrowed goes back, memory with the turn. */
+void txn_end(struct txn *t);
+/* We answer ourselves; the txn is over. */
+void txn_reply(struct txn *t, enum err e);
+
+/*
+ * Picks a pod of t->version and sends the request, as soon as there is a
+ * connection; from here on the pod's events drive the transaction.
+ */
+void txn_connect(struct txn *t);
+
+#endif
