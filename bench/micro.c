@@ -184,12 +184,12 @@ make_spec(const struct shape *shape)
 	s = spec->services = room_for(1, sizeof *s);
 	spec->nservices = 1;
 	s->name = copy("shop");
-	s->balance = shape->balance;
-	s->hash.on = HASH_ON_HEADER;
-	s->hash.name = copy("X-User");
-	s->error_min = 500;
-	s->error_max = 599;
-	s->empty_stable = true;
+	s->terms.balance = shape->balance;
+	s->terms.hash.on = HASH_ON_HEADER;
+	s->terms.hash.name = copy("X-User");
+	s->terms.error_min = 500;
+	s->terms.error_max = 599;
+	s->terms.empty_stable = true;
 	add_routes(s, shape->routes);
 	add_rules(s, shape->rules);
 	add_version(s, shape);
@@ -225,9 +225,9 @@ pick(const struct service *s, const struct version *v, const struct request *r,
 	    .now_us = now_us,
 	};
 
-	if (s->balance->hashes)
-		p.key = hash_key_of(&s->hash, r, SPAN_NONE);
-	return balance_pick(s->balance, &p);
+	if (s->terms->balance->hashes)
+		p.key = hash_key_of(&s->terms->hash, r, SPAN_NONE);
+	return balance_pick(s->terms->balance, &p);
 }
 
 struct cost {

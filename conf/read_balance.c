@@ -137,18 +137,18 @@ read_hash(struct errors *e, const struct option *o, const struct node *value,
 	struct service_spec *s = field;
 	const char *text;
 
-	s->balance = &balance_hash;
+	s->terms.balance = &balance_hash;
 	if (value->kind == NODE_MAP && value->n == 1) {
-		option_walk(e, o->sub, value, &s->hash);
+		option_walk(e, o->sub, value, &s->terms.hash);
 		return;
 	}
 	text = option_text(e, o, value);
 	if (text == NULL)
 		return;
 	if (strcmp(text, "client") == 0)
-		s->hash.on = HASH_ON_CLIENT;
+		s->terms.hash.on = HASH_ON_CLIENT;
 	else if (strcmp(text, "uri") == 0)
-		s->hash.on = HASH_ON_URI;
+		s->terms.hash.on = HASH_ON_URI;
 	else
 		option_refuse(e, o, value);
 }
@@ -174,7 +174,7 @@ read_balance(struct errors *e, const struct option *o, const struct node *value,
 		errors_add(e, value->at,
 		    "expected what to hash, as in {hash: client}");
 	} else if (ops != NULL) {
-		s->balance = ops;
+		s->terms.balance = ops;
 	} else {
 		balance_names(names, sizeof names);
 		opt_quote(span_of(text), found, sizeof found);

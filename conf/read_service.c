@@ -155,7 +155,7 @@ static const struct option error_options[] = {
 		"13-15",
 	.fallback = "[]",
 	.help = "Values of grpc-status that count as errors, too.",
-	OPTION_FIELD(struct service_spec, error_grpc),
+	OPTION_FIELD(struct service_spec, terms.error_grpc),
     },
     {.key = "body"},
     {.key = NULL},
@@ -298,7 +298,7 @@ const struct option service_options[] = {
 	.help = "HTTP checks of the pods.",
 	.shape = OPTION_MAP,
 	.sub = health_options,
-	OPTION_FIELD(struct service_spec, health),
+	OPTION_FIELD(struct service_spec, terms.health),
     },
     {.key = "outlier"},
     {
@@ -316,7 +316,7 @@ const struct option service_options[] = {
 	.help = "When a request is sent again.",
 	.shape = OPTION_MAP,
 	.sub = retry_options,
-	OPTION_FIELD(struct service_spec, retry),
+	OPTION_FIELD(struct service_spec, terms.retry),
     },
     {
 	.key = "empty",
@@ -325,7 +325,7 @@ const struct option service_options[] = {
 	.fallback = "stable",
 	.help = "Who answers for a version without a pod that is up: the "
 		"stable version, or the proxy with 503.",
-	OPTION_FIELD(struct service_spec, empty_stable),
+	OPTION_FIELD(struct service_spec, terms.empty_stable),
     },
     {.key = "release"},
     {.key = NULL},
@@ -444,7 +444,7 @@ read_error_status(struct errors *e, const struct option *o,
 {
 	struct service_spec *s = field;
 
-	read_range(e, o, value, &s->error_min, &s->error_max);
+	read_range(e, o, value, &s->terms.error_min, &s->terms.error_max);
 }
 
 static void
@@ -529,7 +529,7 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 {
 	s->name = read_name(e, value->key);
 	option_defaults(e, o->sub, s);
-	s->retry.on = RETRY_CONNECT | RETRY_RESET;
+	s->terms.retry.on = RETRY_CONNECT | RETRY_RESET;
 	option_walk(e, o->sub, value, s);
 	if (node_get(value, "routes") == NULL)
 		add_default_route(e, s);

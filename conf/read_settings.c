@@ -320,6 +320,16 @@ const struct option forward_options[] = {
 	OPTION_FIELD(struct forward, via),
     },
     {
+	.key = "version",
+	.read = option_read_value,
+	.kind = OPT_BOOL,
+	.max = 1,
+	.fallback = "false",
+	.help = "Whether responses of pods name their version in "
+		"X-Shunt-Version.",
+	OPTION_FIELD(struct forward, version),
+    },
+    {
 	.key = "trusted",
 	.read = read_trusted,
 	.type = "a list of addresses or blocks such as 10.0.0.0/8",

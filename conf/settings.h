@@ -59,6 +59,7 @@ enum x_forwarded {
 struct forward {
 	enum x_forwarded x_forwarded;
 	bool via;
+	bool version;	      /* X-Shunt-Version on responses */
 	struct cidr *trusted; /* their X-Forwarded-* is believed */
 	size_t ntrusted;
 };

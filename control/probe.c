@@ -342,9 +342,9 @@ checked_copy(const struct plan *plan)
 		return NULL;
 	for (size_t i = 0; i < plan->nservices; i++) {
 		const struct service *s = plan->services[i];
-		const char *path = s->health.path;
+		const char *path = s->terms->health.path;
 
-		list[i].rules = s->health;
+		list[i].rules = s->terms->health;
 		list[i].rules.path = strdup(path != NULL ? path : "/");
 		list[i].service = strdup(s->name);
 		if (list[i].service == NULL || list[i].rules.path == NULL) {
@@ -423,7 +423,8 @@ update_collect(struct update *u, struct probes *p, const struct plan *plan)
 	for (size_t i = 0; i < plan->nservices; i++) {
 		const struct service *s = plan->services[i];
 
-		for (size_t v = 0; s->health.enabled && v < s->nversions; v++)
+		for (size_t v = 0; s->terms->health.enabled && v < s->nversions;
+		     v++)
 			if (update_version(u, p, s, &s->versions[v]) < 0)
 				goto fail;
 	}

@@ -46,8 +46,9 @@ pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 static void
 note(struct worker *w, const struct service *s, struct pod *pod, uint64_t took)
 {
-	if (s->balance->note != NULL)
-		s->balance->note(pod, w->index, loop_now(&w->loop), took);
+	if (s->terms->balance->note != NULL)
+		s->terms->balance->note(
+		    pod, w->index, loop_now(&w->loop), took);
 }
 
 void
@@ -86,7 +87,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 	unsigned n = ntried;
 
 	CHECK(ntried <= PICK_TRIED_MAX);
-	first = balance_pick(s->balance, &pick);
+	first = balance_pick(s->terms->balance, &pick);
 	if (first == NULL || *avoid_until(w, first) <= loop_now(&w->loop))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
@@ -95,7 +96,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 	while (n < ntried + AVOIDED_MAX) {
 		not_these[n++] = pod;
 		pick.ntried = n;
-		pod = balance_pick(s->balance, &pick);
+		pod = balance_pick(s->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
 		if (*avoid_until(w, pod) <= loop_now(&w->loop))
@@ -125,7 +126,7 @@ pick_retry_version(const struct service *s, const struct version *failed)
 {
 	const struct version *v = failed;
 
-	switch (s->retry.version) {
+	switch (s->terms->retry.version) {
 	case RETRY_SAME:
 		break;
 	case RETRY_STABLE:

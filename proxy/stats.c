@@ -8,9 +8,10 @@
 static bool
 is_error(const struct service *s, int status, int grpc_status)
 {
-	return (status >= s->error_min && status <= s->error_max) ||
+	return (status >= s->terms->error_min &&
+		   status <= s->terms->error_max) ||
 	       (grpc_status != GRPC_NONE &&
-		   (s->error_grpc >> grpc_status & 1) != 0);
+		   (s->terms->error_grpc >> grpc_status & 1) != 0);
 }
 
 void

@@ -41,12 +41,12 @@ txn_choose(struct txn *t, const struct request *r)
 
 	choose_version(s, r, &choice);
 	t->version = choice.version;
-	if (s->balance->hashes)
-		t->key = hash_key_of(
-		    &s->hash, r, session_address(t->relay.client->session));
+	if (s->terms->balance->hashes)
+		t->key = hash_key_of(&s->terms->hash, r,
+		    session_address(t->relay.client->session));
 	t->rule = choice.rule;
 	t->chosen = (int8_t)choice.by;
-	retry_begin(&t->retry, &s->retry,
+	retry_begin(&t->retry, &s->terms->retry,
 	    &s->own->slots[t->worker->index].retry_debt,
 	    http_idempotent(r->method), t->request.body != H1_BODY_NONE);
 }

@@ -3,9 +3,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "proxy/answer.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
-#include "proxy/edits.h"
 #include "proxy/grpc.h"
 #include "proxy/stats.h"
 #include "proxy/txn_state.h"
@@ -133,27 +133,12 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
-/* To the client, a final one as its route wants it. */
-static void
-pass_head(struct txn *t, const struct h1_head *h)
-{
-	struct client *c = t->relay.client;
-	struct worker *w = t->worker;
-	struct h1_head edited;
-
-	if (t->action == NULL || t->action->response.n == 0 ||
-	    (h->status < 200 && h->status != 101)) {
-		c->ops->send_head(c, h);
-		return;
-	}
-	edits_apply(&t->action->response, h, w->edited, h->nfields + EDITS_MAX,
-	    &edited);
-	c->ops->send_head(c, &edited);
-}
-
 static void
 on_head(struct txn *t, const struct h1_head *h)
 {
+	struct client *c = t->relay.client;
+	struct h1_head changed;
+
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (h->status >= 200 || h->status == 101) {
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
@@ -161,7 +146,7 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->head_us = loop_now(&t->worker->loop);
 		pick_note_answer(t->worker, t->service, t->tried[t->ntried - 1],
 		    t->tried_us);
-		if (t->service->error_grpc != 0 && grpc_response(h)) {
+		if (t->service->terms->error_grpc != 0 && grpc_response(h)) {
 			t->grpc = true;
 			note_grpc_status(t, h); /* it may be all there is */
 		}
@@ -170,7 +155,9 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->request_done = false;
 		txn_count_answer(t);
 	}
-	pass_head(t, h);
+	if (h->status >= 200 || h->status == 101)
+		h = answer_head(t, h, &changed);
+	c->ops->send_head(c, h);
 }
 
 static void

@@ -158,12 +158,24 @@ rule_at(const struct ruleset *rs, int rule)
 	return &rs->rules[rule];
 }
 
+static size_t
+ticket(struct split *s, bool draw)
+{
+	return draw ? split_next(s) : split_peek(s);
+}
+
 size_t
-ruleset_version(const struct ruleset *rs, int rule)
+ruleset_version(const struct ruleset *rs, int rule, bool draw)
 {
 	const struct rule *it = rule_at(rs, rule);
 
-	return it->split != NULL ? split_next(it->split) : it->version;
+	return it->split != NULL ? ticket(it->split, draw) : it->version;
+}
+
+void
+ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
+{
+	match_describe(rule_at(rs, rule)->match, buf, size);
 }
 
 bool
@@ -174,23 +186,23 @@ ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable)
 	return it->own_empty ? it->empty_stable : stable;
 }
 
-void
-choose_version(
-    const struct service *s, const struct request *r, struct choice *c)
+static void
+choose(const struct service *s, const struct request *r, bool draw,
+    struct choice *c)
 {
 	const struct version *stable = &s->versions[s->stable];
-	bool empty_stable = s->empty_stable;
+	bool empty_stable = s->terms->empty_stable;
 	size_t version;
 
 	c->rule = ruleset_find(s->rules, r);
 	if (c->rule >= 0) {
 		c->by = CHOICE_RULE;
-		version = ruleset_version(s->rules, c->rule);
+		version = ruleset_version(s->rules, c->rule, draw);
 		empty_stable =
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else {
 		c->by = CHOICE_WEIGHT;
-		version = split_next(s->split);
+		version = ticket(s->split, draw);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
@@ -198,4 +210,18 @@ choose_version(
 		c->by = CHOICE_STABLE;
 		c->version = stable;
 	}
+}
+
+void
+choose_version(
+    const struct service *s, const struct request *r, struct choice *c)
+{
+	choose(s, r, true, c);
+}
+
+void
+choose_foresee(
+    const struct service *s, const struct request *r, struct choice *c)
+{
+	choose(s, r, false, c);
 }

@@ -24,6 +24,12 @@ struct choice {
 
 void choose_version(
     const struct service *s, const struct request *r, struct choice *c);
+/*
+ * What it would say of the request if that came now, for explanations:
+ * nothing is drawn.
+ */
+void choose_foresee(
+    const struct service *s, const struct request *r, struct choice *c);
 
 /*
  * Rules of a service with so many versions. Consumes what the specs point
@@ -38,8 +44,12 @@ struct ruleset *ruleset_hold(struct ruleset *r);
 void ruleset_drop(struct ruleset *r);
 /* Index of the first match, or -1. Draws no ticket. */
 int ruleset_find(const struct ruleset *rs, const struct request *r);
-/* Index of the version; draws a ticket where the rule has weights. */
-size_t ruleset_version(const struct ruleset *rs, int rule);
+/* Index of the version; where the rule has weights a ticket is drawn, or
+ * only looked at. */
+size_t ruleset_version(const struct ruleset *rs, int rule, bool draw);
+/* For people; see match_describe(). */
+void ruleset_describe(
+    const struct ruleset *rs, int rule, char *buf, size_t size);
 /* Whether stable takes over for the rule where the service says `stable`. */
 bool ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable);
 

@@ -11,10 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "router/hash_key.h"
-#include "router/health.h"
 #include "router/match.h"
 #include "router/spec.h"
+#include "router/terms.h"
 
 #define PLAN_MAGIC 0x91a40001u
 
@@ -54,14 +53,8 @@ struct service {
 	size_t stable;
 	struct split *split;
 	struct ruleset *rules;
-	const struct balance_ops *balance;
-	struct hash_key hash;
-	struct health_rules health;
-	struct retry_spec retry;
-	int error_min, error_max;
-	uint32_t error_grpc; /* bit n: grpc-status n counts as an error */
-	bool empty_stable;
-	struct tally *own; /* answers the proxy made itself */
+	struct terms *terms; /* held; unchanged */
+	struct tally *own;   /* answers the proxy made itself */
 };
 
 struct plan {
@@ -77,8 +70,8 @@ struct plan {
  * Compiles a spec. With `old`, pods of the same service, version and address,
  * tallies of the same service and version, and splits of the same weights go
  * on in the new plan; pods that are no longer in it are marked gone.
- * The match and regex objects move out of the spec. One reference; NULL with
- * the reason in why (the old plan is untouched then).
+ * The match and regex objects and the terms move out of the spec. One
+ * reference; NULL with the reason in why (the old plan is untouched then).
  */
 struct plan *plan_build(struct spec *spec, const struct plan *old,
     unsigned nworkers, uint64_t now_us, char *why, size_t why_size);

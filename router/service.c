@@ -121,7 +121,7 @@ version_new(struct version *v, const struct version_spec *spec,
     uint64_t now_us)
 {
 	if (version_init(v, spec->name, spec->weight, spec->npods,
-		spec->pod_weights, s->balance) != 0)
+		spec->pod_weights, s->terms->balance) != 0)
 		return -1;
 	v->protocol = spec->protocol;
 	v->tls = pod_tls_hold(spec->tls);
@@ -134,8 +134,9 @@ version_new(struct version *v, const struct version_spec *spec,
 
 		if (old != NULL)
 			p = version_pod(old, address, i);
-		p = p != NULL ? pod_hold(p)
-			      : join(address, &s->health, nworkers, now_us);
+		p = p != NULL
+			? pod_hold(p)
+			: join(address, &s->terms->health, nworkers, now_us);
 		if (p == NULL)
 			return -1;
 		v->pods[v->npods++] = p;
@@ -156,26 +157,6 @@ version_copy(struct version *v, const struct version *old,
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
 	return 0;
-}
-
-static int
-copy_health(struct health_rules *to, const struct health_rules *from)
-{
-	*to = *from;
-	if (from->path == NULL)
-		return 0;
-	to->path = strdup(from->path);
-	return to->path != NULL ? 0 : -1;
-}
-
-static int
-copy_hash(struct hash_key *to, const struct hash_key *from)
-{
-	*to = *from;
-	if (from->name == NULL)
-		return 0;
-	to->name = strdup(from->name);
-	return to->name != NULL ? 0 : -1;
 }
 
 /* Name and room for versions, none of them filled in yet. */
@@ -257,21 +238,15 @@ service_new(struct service_spec *spec, const struct service *old,
 		return NULL;
 	snprintf(why, why_size, "out of memory");
 	s = service_alloc(spec->name, spec->nversions);
-	CHECK(spec->stable < spec->nversions && spec->balance != NULL);
+	CHECK(spec->stable < spec->nversions && spec->terms.balance != NULL);
 	for (size_t i = 0; i < spec->nrules; i++)
 		CHECK(spec->rules[i].version < spec->nversions);
 	if (s == NULL)
 		goto fail;
 	s->stable = spec->stable;
-	s->balance = spec->balance;
-	s->retry = spec->retry;
-	s->error_min = spec->error_min;
-	s->error_max = spec->error_max;
-	s->error_grpc = spec->error_grpc;
-	s->empty_stable = spec->empty_stable;
+	s->terms = terms_take(&spec->terms);
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
-	if (s->own == NULL || copy_health(&s->health, &spec->health) != 0 ||
-	    copy_hash(&s->hash, &spec->hash) != 0 ||
+	if (s->terms == NULL || s->own == NULL ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
@@ -293,19 +268,11 @@ service_copy(const struct service *old)
 	s->stable = old->stable;
 	s->split = split_hold(old->split);
 	s->rules = ruleset_hold(old->rules);
-	s->balance = old->balance;
-	s->retry = old->retry;
-	s->error_min = old->error_min;
-	s->error_max = old->error_max;
-	s->error_grpc = old->error_grpc;
-	s->empty_stable = old->empty_stable;
+	s->terms = terms_hold(old->terms);
 	s->own = tally_hold(old->own);
-	if (copy_health(&s->health, &old->health) != 0 ||
-	    copy_hash(&s->hash, &old->hash) != 0)
-		goto fail;
 	for (size_t i = 0; i < old->nversions; i++)
-		if (version_copy(
-			&s->versions[i], &old->versions[i], s->balance) != 0)
+		if (version_copy(&s->versions[i], &old->versions[i],
+			s->terms->balance) != 0)
 			goto fail;
 	return s;
 fail:
@@ -334,8 +301,7 @@ service_drop(struct service *s)
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
-	free(s->health.path);
-	free(s->hash.name);
+	terms_drop(s->terms);
 	free(s->versions);
 	free(s->name);
 	free(s);
@@ -443,5 +409,5 @@ void
 service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
-		version_settle(&s->versions[i], s->health.enabled);
+		version_settle(&s->versions[i], s->terms->health.enabled);
 }

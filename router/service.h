@@ -15,10 +15,10 @@ struct address;
 struct pod;
 
 /*
- * Takes the matches out of the spec, also on failure. Pods, tallies and the
- * splits of `old` (NULL: none) go on where they fit; `old` is not changed.
- * Has no ready pods before service_settle(). One reference; NULL with the
- * reason in why.
+ * Takes the matches and terms out of the spec, also on failure. Pods, tallies
+ * and the splits of `old` (NULL: none) go on where they fit; `old` is not
+ * changed. Has no ready pods before service_settle(). One reference; NULL with
+ * the reason in why.
  */
 struct service *service_new(struct service_spec *spec,
     const struct service *old, unsigned nworkers, uint64_t now_us, char *why,

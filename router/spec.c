@@ -44,8 +44,7 @@ free_service(struct service_spec *s)
 	free(s->routes);
 	free(s->versions);
 	free(s->rules);
-	free(s->health.path);
-	free(s->hash.name);
+	terms_clear(&s->terms);
 }
 
 void

@@ -11,10 +11,8 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "router/hash_key.h"
-#include "router/health.h"
+#include "router/terms.h"
 
-struct balance_ops;
 struct match;
 struct pattern;
 struct pod_tls;
@@ -61,28 +59,6 @@ struct rule_spec {
 	bool empty_stable;
 };
 
-/* What may be retried; bits of retry_spec.on */
-enum {
-	RETRY_CONNECT = 1 << 0,
-	RETRY_RESET = 1 << 1,
-};
-
-/* Where a retry may go. */
-enum retry_version {
-	RETRY_SAME,   /* another pod of the same version */
-	RETRY_STABLE, /* the stable version */
-	RETRY_ANY,    /* another version, the heaviest with a ready pod */
-};
-
-struct retry_spec {
-	unsigned attempts; /* additional ones; 0 = never */
-	unsigned on;
-	enum retry_version version;
-	/* retries per request in hundredths of a percent; 10000 = no limit */
-	unsigned budget;
-	uint32_t body_bytes; /* a longer request body is not kept for one */
-};
-
 struct service_spec {
 	char *name;
 	struct route_spec *routes;
@@ -92,13 +68,7 @@ struct service_spec {
 	size_t stable; /* index into versions */
 	struct rule_spec *rules;
 	size_t nrules;
-	const struct balance_ops *balance;
-	struct hash_key hash; /* on nothing, unless the policy hashes */
-	struct health_rules health;
-	struct retry_spec retry;
-	int error_min, error_max; /* statuses that count as errors */
-	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
-	bool empty_stable; /* a version without ready pods: stable, else 503 */
+	struct terms terms;
 };
 
 struct spec {

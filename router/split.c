@@ -238,6 +238,14 @@ split_next(struct split *s)
 }
 
 unsigned
+split_peek(const struct split *s)
+{
+	CHECK_OBJ(s, SPLIT_MAGIC);
+	return split_at(
+	    s, atomic_load_explicit(&s->next, memory_order_relaxed));
+}
+
+unsigned
 split_at(const struct split *s, uint64_t n)
 {
 	CHECK_OBJ(s, SPLIT_MAGIC);

@@ -36,6 +36,9 @@ void split_drop(struct split *s);
 /* Draws the next ticket: the index of a version. Any thread, no lock. */
 unsigned split_next(struct split *s);
 
+/* What the next ticket will be, unless another one is drawn before. */
+unsigned split_peek(const struct split *s);
+
 /* Pure: the version of the n-th ticket (0 is the first). */
 unsigned split_at(const struct split *s, uint64_t n);
 

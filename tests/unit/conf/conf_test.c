@@ -354,9 +354,9 @@ test_service(void **state)
 {
 	const struct conf *c = *state;
 	const struct service_spec *s = &c->spec->services[0];
-	const struct health_rules *h = &s->health;
+	const struct health_rules *h = &s->terms.health;
 
-	assert_ptr_equal(s->balance, &balance_round_robin);
+	assert_ptr_equal(s->terms.balance, &balance_round_robin);
 	assert_true(h->enabled);
 	assert_string_equal(h->path, "/ready?full=1");
 	assert_int_equal(h->interval_ms, 10000);
@@ -367,16 +367,16 @@ test_service(void **state)
 	assert_true(h->initial_up);
 	assert_int_equal(h->status_min, 204);
 	assert_int_equal(h->status_max, 204);
-	assert_int_equal(s->error_min, 400);
-	assert_int_equal(s->error_max, 499);
-	assert_int_equal(s->error_grpc,
+	assert_int_equal(s->terms.error_min, 400);
+	assert_int_equal(s->terms.error_max, 499);
+	assert_int_equal(s->terms.error_grpc,
 	    1 << 2 | 1 << 4 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16);
-	assert_int_equal(s->retry.attempts, 0);
-	assert_int_equal(s->retry.on, RETRY_RESET);
-	assert_int_equal(s->retry.version, RETRY_ANY);
-	assert_int_equal(s->retry.budget, 1234);
-	assert_int_equal(s->retry.body_bytes, 16 << 20);
-	assert_false(s->empty_stable);
+	assert_int_equal(s->terms.retry.attempts, 0);
+	assert_int_equal(s->terms.retry.on, RETRY_RESET);
+	assert_int_equal(s->terms.retry.version, RETRY_ANY);
+	assert_int_equal(s->terms.retry.budget, 1234);
+	assert_int_equal(s->terms.retry.body_bytes, 16 << 20);
+	assert_false(s->terms.empty_stable);
 }
 
 static void
@@ -430,12 +430,12 @@ assert_hash(const char *hash, enum hash_on on, const char *name)
 	    hash);
 	c = parse_good(text);
 	s = &c->spec->services[0];
-	assert_ptr_equal(s->balance, &balance_hash);
-	assert_int_equal(s->hash.on, on);
+	assert_ptr_equal(s->terms.balance, &balance_hash);
+	assert_int_equal(s->terms.hash.on, on);
 	if (name != NULL)
-		assert_string_equal(s->hash.name, name);
+		assert_string_equal(s->terms.hash.name, name);
 	else
-		assert_null(s->hash.name);
+		assert_null(s->terms.hash.name);
 	conf_free(c);
 }
 
@@ -461,8 +461,8 @@ test_pod_weights(void **state)
 	const struct version_spec *v = &c->spec->services[0].versions[0];
 
 	(void)state;
-	assert_ptr_equal(c->spec->services[0].balance, &balance_ewma);
-	assert_int_equal(c->spec->services[0].hash.on, HASH_ON_NOTHING);
+	assert_ptr_equal(c->spec->services[0].terms.balance, &balance_ewma);
+	assert_int_equal(c->spec->services[0].terms.hash.on, HASH_ON_NOTHING);
 	assert_int_equal(v->npods, 3);
 	assert_string_equal(v->pods[0].text, "10.0.0.1:8000");
 	assert_string_equal(v->pods[2].text, "10.0.0.3:8000");
@@ -485,19 +485,19 @@ test_default_service(void **state)
 	assert_version(&s->versions[0], "v1", 100 * WEIGHT_ONE, 0, NULL);
 	assert_version(&s->versions[1], "v2", 0, 0, NULL);
 	assert_int_equal(s->nrules, 0);
-	assert_ptr_equal(s->balance, &balance_least_request);
-	assert_false(s->health.enabled);
-	assert_int_equal(s->error_min, 500);
-	assert_int_equal(s->error_max, 599);
-	assert_int_equal(s->error_grpc, 0);
+	assert_ptr_equal(s->terms.balance, &balance_least_request);
+	assert_false(s->terms.health.enabled);
+	assert_int_equal(s->terms.error_min, 500);
+	assert_int_equal(s->terms.error_max, 599);
+	assert_int_equal(s->terms.error_grpc, 0);
 	assert_int_equal(s->versions[0].protocol, POD_HTTP1);
 	assert_null(s->versions[0].tls);
-	assert_int_equal(s->retry.attempts, 1);
-	assert_int_equal(s->retry.on, RETRY_CONNECT | RETRY_RESET);
-	assert_int_equal(s->retry.version, RETRY_SAME);
-	assert_int_equal(s->retry.budget, 2000);
-	assert_int_equal(s->retry.body_bytes, 64 << 10);
-	assert_true(s->empty_stable);
+	assert_int_equal(s->terms.retry.attempts, 1);
+	assert_int_equal(s->terms.retry.on, RETRY_CONNECT | RETRY_RESET);
+	assert_int_equal(s->terms.retry.version, RETRY_SAME);
+	assert_int_equal(s->terms.retry.budget, 2000);
+	assert_int_equal(s->terms.retry.body_bytes, 64 << 10);
+	assert_true(s->terms.empty_stable);
 }
 
 static void
@@ -506,7 +506,7 @@ test_default_health(void **state)
 	struct conf *c = parse_good(
 	    "listen: [{ address: 0.0.0.0:8080 }]\n"
 	    "services: { s: { health: {}, versions: { v: { pods: [] } } } }\n");
-	const struct health_rules *h = &c->spec->services[0].health;
+	const struct health_rules *h = &c->spec->services[0].terms.health;
 
 	(void)state;
 	assert_true(h->enabled);

@@ -96,11 +96,12 @@ test_each_answer_counts_once(void **state)
 	    {599, 3, 1},
 	    {499, 4, 0},
 	};
-	struct service s = {
+	struct terms terms = {
 	    .error_min = 500,
 	    .error_max = 599,
 	    .error_grpc = 1u << 2 | 1u << 16,
 	};
+	struct service s = {.terms = &terms};
 	struct version v = {0};
 	struct tally_sum sum;
 

@@ -43,16 +43,16 @@ build_service(struct spec *spec, const char *name)
 	    build_grow(spec->services, &spec->nservices, sizeof *s);
 	s = build_last(spec);
 	s->name = strdup(name);
-	s->balance = &balance_least_request;
-	s->health = (struct health_rules){
+	s->terms.balance = &balance_least_request;
+	s->terms.health = (struct health_rules){
 	    .enabled = true,
 	    .path = strdup("/healthz"),
 	    .rise = 2,
 	    .fall = 3,
 	};
-	s->error_min = 500;
-	s->error_max = 599;
-	s->empty_stable = true;
+	s->terms.error_min = 500;
+	s->terms.error_max = 599;
+	s->terms.empty_stable = true;
 }
 
 /* With `npods` pods 127.0.0.1:port, port+1, ...; the weight in whole ones. */

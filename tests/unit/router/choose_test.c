@@ -20,8 +20,8 @@ make(unsigned pods1, unsigned pods2, unsigned pods3, bool empty_stable)
 	char why[128];
 
 	build_service(spec, "shop");
-	build_last(spec)->health.enabled = false;
-	build_last(spec)->empty_stable = empty_stable;
+	build_last(spec)->terms.health.enabled = false;
+	build_last(spec)->terms.empty_stable = empty_stable;
 	build_version(spec, "v1", 80, 9100, pods1);
 	build_version(spec, "v2", 20, 9200, pods2);
 	build_version(spec, "v3", 0, 9300, pods3);
@@ -182,7 +182,7 @@ weighted(const unsigned *weights)
 	struct spec *spec = spec_new();
 
 	build_service(spec, "shop");
-	build_last(spec)->health.enabled = false;
+	build_last(spec)->terms.health.enabled = false;
 	build_version(spec, "v1", 1, 9100, 1);
 	build_version(spec, "v2", 0, 9200, 1);
 	build_version(spec, "v3", 0, 9300, 1);
@@ -397,7 +397,7 @@ test_empty_of_rules(void **state)
 			s->rules[0].version = 1;
 		}
 		s->versions[1].npods = 0;
-		s->empty_stable = rows[i / 2].service;
+		s->terms.empty_stable = rows[i / 2].service;
 		s->rules[0].own_empty = rows[i / 2].own;
 		s->rules[0].empty_stable = rows[i / 2].rule;
 		p = build(spec, NULL);

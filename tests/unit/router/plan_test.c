@@ -87,7 +87,7 @@ test_first(void **state)
 	assert_int_equal(v1->pods[0]->health.joined_us, 5);
 	assert_int_equal(v1->pods[0]->nslots, WORKERS);
 	assert_string_equal(v1->pods[2]->address.text, "127.0.0.1:9102");
-	assert_string_equal(s->health.path, "/healthz");
+	assert_string_equal(s->terms->health.path, "/healthz");
 	assert_int_equal(s->own->nslots, WORKERS);
 	assert_int_equal(split_period(s->split), 5);
 	plan_drop(p);
@@ -113,8 +113,8 @@ test_initial_states(void **state)
 		const struct version *v;
 		struct plan *p;
 
-		spec->services[0].health.enabled = rows[i].enabled;
-		spec->services[0].health.initial_up = rows[i].initial_up;
+		spec->services[0].terms.health.enabled = rows[i].enabled;
+		spec->services[0].terms.health.initial_up = rows[i].initial_up;
 		p = build(spec, NULL, 0);
 		v = version(p, "shop", "v1");
 		assert_int_equal(v->pods[1]->state, rows[i].state);
@@ -280,7 +280,7 @@ test_checks_switched_off(void **state)
 	set_state(v, 0, POD_DOWN);
 	set_state(v, 1, POD_DRAINING);
 	v->pods[0]->health.bad = 9;
-	spec->services[0].health.enabled = false;
+	spec->services[0].terms.health.enabled = false;
 	b = build(spec, a, 0);
 	v = version(b, "shop", "v1");
 	assert_int_equal(v->pods[0]->state, POD_UP);
@@ -306,7 +306,7 @@ test_refused(void **state)
 	struct spec *spec = shop_spec(80, 20);
 
 	(void)state;
-	spec->services[0].health.enabled = false;
+	spec->services[0].terms.health.enabled = false;
 	build_route(spec, "shop.example.com", PATH_PREFIX, "/");
 	assert_null(plan_build(spec, a, WORKERS, 0, why, sizeof why));
 	assert_string_equal(why,
@@ -359,7 +359,7 @@ test_with_weights(void **state)
 	assert_ptr_equal(v->pods[0], version(a, "shop", "v2")->pods[0]);
 	assert_int_equal(v->nready, 1);
 	plan_drop(a);
-	assert_string_equal(b->services[0]->health.path, "/healthz");
+	assert_string_equal(b->services[0]->terms->health.path, "/healthz");
 	assert_string_equal(b->services[1]->name, "blog");
 	plan_drop(b);
 }
@@ -532,8 +532,8 @@ assert_link(const struct plan *p, struct pod_tls *tls)
 	assert_ptr_equal(v2->tls, tls);
 	assert_int_equal(version(p, "shop", "v1")->protocol, POD_HTTP1);
 	assert_null(version(p, "shop", "v1")->tls);
-	assert_int_equal(plan_service(p, "shop")->error_grpc, 1u << 14);
-	assert_int_equal(plan_service(p, "blog")->error_grpc, 0);
+	assert_int_equal(plan_service(p, "shop")->terms->error_grpc, 1u << 14);
+	assert_int_equal(plan_service(p, "blog")->terms->error_grpc, 0);
 }
 
 /* What pods speak, and over what, is in each plan made from the first. */
@@ -547,7 +547,7 @@ test_link(void **state)
 
 	(void)state;
 	freed = 0;
-	spec->services[0].error_grpc = 1u << 14;
+	spec->services[0].terms.error_grpc = 1u << 14;
 	spec->services[0].versions[1].protocol = POD_H2;
 	spec->services[0].versions[1].tls = &tls;
 	first = build(spec, NULL, 0);

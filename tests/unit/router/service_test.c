@@ -27,9 +27,9 @@ build(const struct balance_ops *balance, const uint16_t *weights, size_t n,
 	build_version(spec, "v1", 100, 9001, n);
 	build_route(spec, NULL, PATH_PREFIX, "/");
 	s = build_last(spec);
-	s->balance = balance;
-	s->hash.on = HASH_ON_COOKIE;
-	s->hash.name = strdup("uid");
+	s->terms.balance = balance;
+	s->terms.hash.on = HASH_ON_COOKIE;
+	s->terms.hash.name = strdup("uid");
 	if (weights != NULL) {
 		s->versions[0].pod_weights = calloc(n, sizeof *weights);
 		assert_non_null(s->versions[0].pod_weights);
@@ -119,8 +119,8 @@ test_ring_of_ready_pods(void **state)
 
 		assert_in_range(hash_ring_pod(only(p)->ring, at), 0, 1);
 	}
-	assert_int_equal(p->services[0]->hash.on, HASH_ON_COOKIE);
-	assert_string_equal(p->services[0]->hash.name, "uid");
+	assert_int_equal(p->services[0]->terms->hash.on, HASH_ON_COOKIE);
+	assert_string_equal(p->services[0]->terms->hash.name, "uid");
 	p = settle(p, POD_DOWN, POD_DOWN);
 	assert_int_equal(only(p)->nready, 0);
 	plan_drop(p);

@@ -1,0 +1,62 @@
+/*
+ * What the config says of a service beyond its routes, versions and rules:
+ * how pods are picked and checked, what is retried, what counts as an error.
+ * Filled by conf, then shared, unchanged, by all plans until a reload. Main
+ * thread makes and frees it; any thread reads it.
+ */
+#ifndef ROUTER_TERMS_H
+#define ROUTER_TERMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "router/hash_key.h"
+#include "router/health.h"
+
+struct balance_ops;
+
+/* What may be retried; bits of retry_spec.on */
+enum {
+	RETRY_CONNECT = 1 << 0,
+	RETRY_RESET = 1 << 1,
+};
+
+/* Where a retry may go. */
+enum retry_version {
+	RETRY_SAME,   /* another pod of the same version */
+	RETRY_STABLE, /* the stable version */
+	RETRY_ANY,    /* another version, the heaviest with a ready pod */
+};
+
+struct retry_spec {
+	unsigned attempts; /* additional ones; 0 = never */
+	unsigned on;
+	enum retry_version version;
+	/* retries per request in hundredths of a percent; 10000 = no limit */
+	unsigned budget;
+	uint32_t body_bytes; /* a longer request body is not kept for one */
+};
+
+struct terms {
+	int refs; /* main only; 0 while they are part of a spec */
+	const struct balance_ops *balance;
+	struct hash_key hash; /* on nothing, unless the policy hashes */
+	struct health_rules health;
+	struct retry_spec retry;
+	int error_min, error_max; /* statuses that count as errors */
+	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
+	bool empty_stable; /* a version without ready pods: stable, else 503 */
+};
+
+/*
+ * A copy that owns what the original pointed to, which is all zero then, also
+ * on failure. One reference; NULL without memory.
+ */
+struct terms *terms_take(struct terms *from);
+struct terms *terms_hold(struct terms *t);
+/* NULL is fine. */
+void terms_drop(struct terms *t);
+/* Frees what they point to. */
+void terms_clear(struct terms *t);
+
+#endif
