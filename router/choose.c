@@ -178,15 +178,15 @@ ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable)
 	return it->own_empty ? it->empty_stable : stable;
 }
 
-/* Of the weights, one per version, whose split that is. */
-static size_t
-by_weights(const struct service *s, const struct request *r,
-    const uint64_t *weights, struct split *split, bool draw, struct choice *c)
+/* Whether the weights go by the place of the request's user. */
+static bool
+find_bucket(const struct service *s, const struct request *r, struct choice *c)
 {
-	c->hashed = cohort_bucket(&s->terms->cohort, r, &c->bucket);
-	if (!c->hashed)
-		return ticket(split, draw);
-	return cohort_version(weights, s->nversions, s->stable, c->bucket);
+	const struct cohort *cohort = &s->terms->cohort;
+
+	c->hashed = cohort->key.on != HASH_ON_NOTHING &&
+		    cohort_bucket(cohort, r, &c->bucket);
+	return c->hashed;
 }
 
 static size_t
@@ -197,19 +197,24 @@ by_rule(const struct service *s, const struct request *r, bool draw,
 
 	if (rule->split == NULL)
 		return rule->version;
-	return by_weights(s, r, rule->weights, rule->split, draw, c);
+	if (!find_bucket(s, r, c))
+		return ticket(rule->split, draw);
+	return cohort_version(
+	    rule->weights, s->nversions, s->stable, c->bucket);
 }
 
 static size_t
-by_service(const struct service *s, const struct request *r, bool draw,
+by_weights(const struct service *s, const struct request *r, bool draw,
     struct choice *c)
 {
 	uint64_t weights[SPLIT_VERSIONS_MAX];
 
+	if (!find_bucket(s, r, c))
+		return ticket(s->split, draw);
 	CHECK(s->nversions <= SPLIT_VERSIONS_MAX);
 	for (size_t i = 0; i < s->nversions; i++)
 		weights[i] = s->versions[i].weight;
-	return by_weights(s, r, weights, s->split, draw, c);
+	return cohort_version(weights, s->nversions, s->stable, c->bucket);
 }
 
 static void
@@ -230,7 +235,7 @@ choose(const struct service *s, const struct request *r, bool draw,
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else {
 		c->by = CHOICE_WEIGHT;
-		version = by_service(s, r, draw, c);
+		version = by_weights(s, r, draw, c);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
