@@ -263,7 +263,7 @@ measure(const struct plan *plan)
 		best.match = less(best.match, each(start));
 		start = now_ns();
 		for (unsigned i = 0; i < CALLS; i++)
-			choose_version(s, &asked[i % REQUESTS].request, &c);
+			choose_version(s, &asked[i % REQUESTS].request, 0, &c);
 		best.choose = less(best.choose, each(start));
 		start = now_ns();
 		for (unsigned i = 0; i < CALLS; i++)

@@ -279,7 +279,17 @@ const struct option service_options[] = {
 	.fallback = "request",
 	.help = "What is given a version by weight; only request so far.",
     },
-    {.key = "sticky"},
+    {
+	.key = "sticky",
+	.read = read_sticky,
+	.absent = "off",
+	.help = "Clients keep the version that the weights gave them, by a "
+		"signed cookie.",
+	.shape = OPTION_MAP,
+	.sub = sticky_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.sticky),
+    },
     {
 	.key = "balance",
 	.read = read_balance,
