@@ -119,10 +119,10 @@ read_query(struct call *c, bool *void_sticky, char *why, size_t why_size)
 	*void_sticky = false;
 	if (query == NULL || query[0] == '\0')
 		return true;
-	if (evhttp_parse_query_str(query, &all) != 0) {
-		snprintf(why, why_size, "the query cannot be read");
+	snprintf(why, why_size,
+	    "expected no query but void_sticky=0 or void_sticky=1");
+	if (evhttp_parse_query_str(query, &all) != 0)
 		return false;
-	}
 	TAILQ_FOREACH (one, &all, next) {
 		if (strcmp(one->key, "void_sticky") != 0 ||
 		    (strcmp(one->value, "0") != 0 &&
@@ -132,9 +132,6 @@ read_query(struct call *c, bool *void_sticky, char *why, size_t why_size)
 			*void_sticky = one->value[0] == '1';
 	}
 	evhttp_clear_headers(&all);
-	if (!good)
-		snprintf(why, why_size,
-		    "expected no query but void_sticky=0 or void_sticky=1");
 	return good;
 }
 
