@@ -2,7 +2,8 @@
  * Which version takes a request: that of the first matching rule or of the
  * exact split of the rule's own weights, else of a sticky cookie that holds,
  * else of the split of the service's weights; then what `empty` says where that
- * version has no ready pod. Any thread, no lock, no allocation.
+ * version has no ready pod. Any thread, no lock, no allocation but what it
+ * takes to verify a cookie.
  */
 #ifndef ROUTER_CHOOSE_H
 #define ROUTER_CHOOSE_H
