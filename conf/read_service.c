@@ -286,7 +286,17 @@ const struct option service_options[] = {
 	.apart = true,
 	OPTION_FIELD(struct service_spec, terms.cohort),
     },
-    {.key = "sticky"},
+    {
+	.key = "sticky",
+	.read = read_sticky,
+	.absent = "off",
+	.help = "Clients keep the version that the weights gave them, by a "
+		"signed cookie.",
+	.shape = OPTION_MAP,
+	.sub = sticky_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.sticky),
+    },
     {
 	.key = "balance",
 	.read = read_balance,

@@ -13,6 +13,7 @@
 #include "router/cohort.h"
 #include "router/hash_key.h"
 #include "router/health.h"
+#include "router/sticky.h"
 
 struct balance_ops;
 
@@ -45,6 +46,7 @@ struct terms {
 	struct cohort cohort; /* who is given a version together by weight */
 	struct health_rules health;
 	struct retry_spec retry;
+	struct sticky sticky;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
