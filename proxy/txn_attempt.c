@@ -8,6 +8,7 @@
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
 #include "proxy/stats.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
@@ -164,6 +165,7 @@ static void
 on_data(struct txn *t, struct span piece)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
+	txn_mirror_saw(t, piece);
 	relay_response(&t->relay, piece);
 }
 
@@ -207,6 +209,7 @@ on_end(struct txn *t, const struct h1_head *trailers)
 	if (t->grpc && trailers != NULL)
 		note_grpc_status(t, trailers);
 	txn_count_answer(t);
+	txn_mirror_answered(t);
 	txn_leave_pod(t);
 	upstream_release(u);
 	txn_end(t);

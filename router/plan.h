@@ -19,6 +19,7 @@
 
 struct draw;
 struct hash_ring;
+struct mirror;
 struct pod;
 struct split;
 struct tally;
@@ -53,8 +54,9 @@ struct service {
 	size_t stable;
 	struct split *split;
 	struct ruleset *rules;
-	struct terms *terms; /* held; unchanged */
-	struct tally *own;   /* answers the proxy made itself */
+	struct terms *terms;   /* held; unchanged */
+	struct tally *own;     /* answers the proxy made itself */
+	struct mirror *mirror; /* NULL = it has none */
 };
 
 struct plan {

@@ -139,7 +139,7 @@ static const struct row versions[] = {
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
 	"stable, weights, rules, cohort, balance, health, errors, retry, "
-	"empty, found nothing\n"},
+	"mirror, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
