@@ -81,6 +81,19 @@ connect_failed(struct txn *t)
 
 static const struct upstream_events txn_events;
 
+static struct upstream *
+acquire(struct txn *t, struct pod *pod)
+{
+	struct upstream *u;
+
+	do {
+		u = upstream_acquire(
+		    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	} while (u == NULL && (errno == EMFILE || errno == ENFILE) &&
+		 !t->mirrored && txn_mirror_yield(t->worker));
+	return u;
+}
+
 void
 txn_connect(struct txn *t)
 {
@@ -100,8 +113,7 @@ txn_connect(struct txn *t)
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
-	u = upstream_acquire(
-	    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	u = acquire(t, pod);
 	if (u == NULL) {
 		connect_failed(t);
 		return;

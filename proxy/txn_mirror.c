@@ -150,7 +150,7 @@ txn_mirror_gathers(const struct txn *t)
 	return t->shadow != NULL && t->shadow->gathers;
 }
 
-/* The copy never begins. */
+/* It is not mirrored after all. */
 static void
 give_up(struct shadow *s, enum mirror_skip why)
 {
@@ -281,6 +281,20 @@ txn_mirror_leave(struct txn *t)
 	if (s->gathers)
 		give_up(s, MIRROR_SKIP_INCOMPLETE);
 	shadow_drop(s);
+}
+
+bool
+txn_mirror_yield(struct worker *w)
+{
+	struct shadow *s;
+
+	TAILQ_FOREACH (s, &w->shadows, link)
+		if (s->copy->relay.upstream != NULL &&
+		    s->copy->version->protocol == POD_HTTP1) {
+			give_up(s, MIRROR_SKIP_LIMIT);
+			return true;
+		}
+	return false;
 }
 
 void

@@ -39,6 +39,12 @@ void txn_mirror_failed(const struct txn *copy, enum err e);
 /* Of both: it is over. Its plan is still held. */
 void txn_mirror_leave(struct txn *t);
 
+/*
+ * Out of file descriptors a real request comes first: the oldest copy that has
+ * one is over. False when there is none. In no callback of a copy's.
+ */
+bool txn_mirror_yield(struct worker *w);
+
 /* The worker drains: copies are not waited for. */
 void txn_mirror_drop_all(struct worker *w);
 

@@ -182,6 +182,9 @@ accept_one(struct door *d)
 	fd = accept4(d->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE) &&
+		    txn_mirror_yield(&wt->worker))
+			return true;
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS)
 			pause_accepting(wt, errno);
