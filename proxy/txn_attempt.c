@@ -72,7 +72,9 @@ static void
 connect_failed(struct txn *t)
 {
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-		log_warn("cannot connect to a pod: %s", strerror(errno));
+		if (!t->mirrored)
+			log_warn(
+			    "cannot connect to a pod: %s", strerror(errno));
 		txn_reply(t, ERR_OVERLOADED);
 	} else {
 		attempt_failed(t, ERR_CONNECT_FAILED, LOSS_PLAIN);
@@ -168,6 +170,8 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->request_done = false;
 		txn_count_answer(t);
 	}
+	if (t->mirrored) /* nobody is there to be told */
+		return;
 	if (h->status >= 200 || h->status == 101)
 		h = answer_head(t, h, &changed);
 	c->ops->send_head(c, h);
