@@ -292,7 +292,7 @@ def test_nobody_notices_a_broken_mirror(shop, pod, ports, kind):
     else:
         port = pod(raw=raw).port if raw else ports.reserve()
     p = shop({"v1": [real.port], "v2": [port]}, workers=1,
-             config={"timeouts": {"connect": "1s", "response": "1s"}})
+             config={"timeouts": {"connect": "3s", "response": "3s"}})
     alone = Load(p.port, connections=4, total=n).run()
     reload(p, changed(p, **mirror_to()))
     load = Load(p.port, connections=4, total=n).run()
@@ -328,7 +328,7 @@ def test_a_large_body_to_a_mirror_that_does_not_read(shop, pod):
     real = pod(told)
     p = shop({"v1": [real.port], "v2": [pod(raw=deaf).port]}, workers=1,
              service=mirror_to(body_bytes="16MiB", limit=2),
-             config={"timeouts": {"body": "1s", "response": "1s"}})
+             config={"timeouts": {"body": "3s", "response": "3s"}})
     body = b"z" * (12 << 20)
     for _ in range(4):
         with Client(p.port) as c:
@@ -387,7 +387,7 @@ def test_an_endless_answer_is_cut(shop, pod):
     real, mirror = pod(raw=endless), pod(raw=endless)
     p = shop({"v1": [real.port], "v2": [mirror.port]}, workers=1,
              service=mirror_to(limit=1),
-             config={"timeouts": {"response": "1s"}})
+             config={"timeouts": {"response": "2s"}})
     with Client(p.port) as c:
         c.send(request())
         assert c.head().status == 200
@@ -556,7 +556,7 @@ def test_http2_mirror_that_hangs_resets_and_refuses(shop, pod, h2_pod):
             return Answer(500, "no")
     mirror = h2_pod(respond)
     p = shop({"v1": [pod(told).port]}, workers=1,
-             config={"timeouts": {"response": "1s", "body": "1s"}})
+             config={"timeouts": {"response": "3s", "body": "3s"}})
     config = changed(p, **mirror_to())
     config["services"]["shop"]["versions"]["v2"] = {
         "pods": [f"127.0.0.1:{mirror.port}"], "protocol": "h2c"}
