@@ -172,6 +172,19 @@ ruleset_version(const struct ruleset *rs, int rule, bool draw)
 	return it->split != NULL ? ticket(it->split, draw) : it->version;
 }
 
+size_t
+ruleset_size(const struct ruleset *rs)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	return rs->n;
+}
+
+const uint64_t *
+ruleset_weights(const struct ruleset *rs, int rule)
+{
+	return rule_at(rs, rule)->weights;
+}
+
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {

@@ -47,6 +47,10 @@ int ruleset_find(const struct ruleset *rs, const struct request *r);
 /* Index of the version; where the rule has weights a ticket is drawn, or
  * only looked at. */
 size_t ruleset_version(const struct ruleset *rs, int rule, bool draw);
+/* How many rules there are. */
+size_t ruleset_size(const struct ruleset *rs);
+/* A rule's own weights, one per version, in 1/WEIGHT_ONE; NULL: it has none. */
+const uint64_t *ruleset_weights(const struct ruleset *rs, int rule);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

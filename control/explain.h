@@ -1,0 +1,47 @@
+/*
+ * What becomes of a request, and why: found out by the functions that the
+ * data path runs, told in words. Pure; nothing is drawn, counted or sent.
+ * Main thread only, as states of pods are looked at.
+ */
+#ifndef CONTROL_EXPLAIN_H
+#define CONTROL_EXPLAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/errs.h"
+
+struct asked;
+struct plan;
+struct pod;
+struct route;
+struct service;
+struct settings;
+struct version;
+
+#define EXPLAIN_MATCH_MAX  1024
+#define EXPLAIN_REASON_MAX 6144
+
+/* Pointers into the plan; NULL where something played no part. */
+struct explanation {
+	const struct service *service;
+	const struct route *route;
+	const struct version *version;	 /* whose pods are asked */
+	enum err answer;		 /* ERR_NONE: that of a pod */
+	int rule;			 /* -1: none decided */
+	char match[EXPLAIN_MATCH_MAX];	 /* of the rule */
+	char reason[EXPLAIN_REASON_MAX]; /* sentences, UTF-8 as the plan is */
+};
+
+/* What would become of it if it came now. False without memory. */
+bool explain(const struct asked *a, const struct plan *p,
+    const struct settings *s, struct explanation *e);
+
+/*
+ * Why a pod of the version takes no request, "" when it may get this one. Goes
+ * through all pods in their order; *ready is 0 before the first.
+ */
+const char *explain_pod(const struct version *v, size_t i, size_t *ready);
+
+#endif
