@@ -116,16 +116,24 @@ read_pods(json_t *pods, struct explain_view *v, json_error_t *error)
 	return 0;
 }
 
+/* Where a string may be null. */
+static const char *
+text_of(const struct explain_view *v, const char *member)
+{
+	return json_string_value(json_object_get(v->json, member));
+}
+
 static int
 read_all(struct explain_view *v, json_error_t *error)
 {
 	json_t *route, *rule, *bucket, *pods;
 
-	if (json_unpack_ex(v->json, error, 0,
-		"{s:s?, s:o, s:s?, s:o, s:o, s:o, s:s}", "service", &v->service,
-		"route", &route, "version", &v->version, "rule", &rule,
-		"bucket", &bucket, "pods", &pods, "reason", &v->reason) != 0)
+	if (json_unpack_ex(v->json, error, 0, "{s:o, s:o, s:o, s:o, s:s}",
+		"route", &route, "rule", &rule, "bucket", &bucket, "pods",
+		&pods, "reason", &v->reason) != 0)
 		return -1;
+	v->service = text_of(v, "service");
+	v->version = text_of(v, "version");
 	if (json_is_number(bucket))
 		v->bucket = json_number_value(bucket);
 	if (read_route(route, v, error) != 0 || read_rule(rule, v, error) != 0)

@@ -123,13 +123,18 @@ tell_no_route(struct explanation *e, const struct request *r)
 static void
 tell_route(struct explanation *e)
 {
+	static const char *const kinds[] = {
+	    [PATH_PREFIX] = "prefix",
+	    [PATH_EXACT] = "exact path",
+	    [PATH_REGEX] = "regex",
+	};
 	const struct route *route = e->route;
 
-	tell(e, "Of the routes that take the request, %s",
-	    route->host != NULL ? route->host : "*");
+	tell(e, "The most special route that takes the request, %s%s and %s ",
+	    route->host != NULL ? "host " : "any host",
+	    route->host != NULL ? route->host : "", kinds[route->kind]);
 	tell_text(e, span_of(route->path));
-	tell(e, " is the most special one; it leads to service %s.",
-	    e->service->name);
+	tell(e, ", leads to service %s.", e->service->name);
 	if (route->action != NULL && route->action->redirect != 0)
 		tell(e, " It redirects, but to where the request is already.");
 }
@@ -148,9 +153,9 @@ tell_rule(struct explanation *e, const struct choice *c)
 		tell(e, " it names version %s.", c->wanted->name);
 		return;
 	}
-	tell(e, " of its own,");
+	tell(e, " by its own,");
 	tell_weights(e, e->service, weights);
-	tell(e, ", the next request is for version %s.", c->wanted->name);
+	tell(e, ", the next request gets version %s.", c->wanted->name);
 }
 
 static void
@@ -164,9 +169,9 @@ tell_weight(struct explanation *e, const struct choice *c)
 		tell(e, " The only rule does not match.");
 	else
 		tell(e, " None of the %zu rules matches.", rules);
-	tell(e, " Of the weights");
+	tell(e, " By the weights");
 	tell_weights(e, e->service, NULL);
-	tell(e, ", the next request is for version %s.", c->wanted->name);
+	tell(e, " the next request gets version %s.", c->wanted->name);
 }
 
 /* Why nobody stands in for a version without a pod that is up. */
@@ -194,9 +199,10 @@ tell_pods(struct explanation *e, const struct choice *c)
 	const struct version *v = c->version, *wanted = c->wanted;
 
 	if (wanted->npods == 0)
-		tell(e, " It has no pods");
+		tell(e, " %s has no pods", wanted->name);
 	else if (wanted->nready == 0)
-		tell(e, " None of its pods (%zu) is up", wanted->npods);
+		tell(e, " Of %zu pods of %s none is up", wanted->npods,
+		    wanted->name);
 	if (v->nready == 0) {
 		tell_nobody(e, c);
 		return;
