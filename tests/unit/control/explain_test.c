@@ -372,12 +372,13 @@ test_long_texts(void **state)
 			    "  shop:\n"
 			    "    versions: {v1: {pods: []}}\n"
 			    "    rules: [{version: v1, match: {header: {X: "
+			    "{not: "
 			    "%.*s",
 			    (int)shift, "xxxxx");
 			for (size_t i = 0; i < 1000; i++)
 				n += (size_t)snprintf(text + n, sizeof text - n,
 				    "%s", characters[c]);
-			snprintf(text + n, sizeof text - n, "}}}]\n");
+			snprintf(text + n, sizeof text - n, "}}}}]\n");
 			room = room_new(text);
 			ask(&room, &q, &e);
 			assert_int_equal(e.rule, 0);
