@@ -20,10 +20,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "control/events.h"
 #include "control/listeners.h"
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/roster.h"
 #include "control/weights.h"
 #include "control/window.h"
 #include "proxy/access_log.h"
@@ -62,6 +64,8 @@ struct control {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct client_table *client_table; /* the workers' */
+	struct events *events;
+	struct roster *roster;
 	struct probes *probes;
 	struct windows *windows;
 	struct reload *reload;
@@ -87,6 +91,8 @@ control_stop(struct control *c)
 	c->state = CONTROL_STOPPED;
 	if (c->probes != NULL)
 		probes_stop(c->probes);
+	if (c->roster != NULL)
+		roster_stop(c->roster);
 	control_send_all(c, MSG_STOP);
 	for (unsigned i = 0; c->workers != NULL && i < c->nworkers; i++)
 		if (c->workers[i] != NULL)
@@ -142,6 +148,7 @@ control_drain(struct control *c, const char *signal_name)
 	    control_connections(c), ms);
 	c->state = CONTROL_DRAINING;
 	probes_stop(c->probes);
+	roster_stop(c->roster);
 	reload_stop(c->reload);
 	control_send_all(c, MSG_DRAIN);
 	if (evtimer_add(&c->deadline, &limit) < 0) {
@@ -345,7 +352,11 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		publish_worker(c->publish, i, c->boxes[i]);
 	}
 	explicit_bzero(seed, sizeof seed);
-	c->probes = probes_new(c->base, c->publish);
+	c->events = events_new();
+	if (c->events != NULL)
+		c->roster = roster_new(c->base, c->publish, c->events);
+	if (c->roster != NULL)
+		c->probes = probes_new(c->base, c->roster);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
 	    .nworkers = c->nworkers,
@@ -353,6 +364,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .publish = c->publish,
 	    .listeners = c->listeners,
 	    .probes = c->probes,
+	    .events = c->events,
 	    .log = c->log});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    probes_update(c->probes, plan) < 0)
@@ -439,8 +451,10 @@ control_free(struct control *c)
 		control_stop(c);
 	reload_free(c->reload);
 	probes_free(c->probes);
+	roster_free(c->roster);
 	windows_free(c->windows);
 	publish_free(c->publish);
+	events_free(c->events);
 	access_log_free(c->log);
 	listeners_free(c->listeners);
 	client_table_free(c->client_table);
@@ -491,6 +505,13 @@ control_settings(const struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return &publish_conf(c->publish)->settings;
+}
+
+struct events *
+control_events(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->events;
 }
 
 const struct windows *
@@ -566,7 +587,7 @@ control_set_weights(struct control *c, const char *service,
 	weights_describe_change(plan_service(old, service),
 	    plan_service(plan, service), words, sizeof(words));
 	if (publish_plan(c->publish, plan, NULL, done, arg) == 0)
-		log_info("weights of %s: %s", service, words);
+		events_weights(c->events, service, words);
 }
 
 void

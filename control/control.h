@@ -15,6 +15,7 @@
 struct conf;
 struct control;
 struct event_base;
+struct events;
 struct settings;
 struct windows;
 
@@ -42,6 +43,7 @@ int control_run(struct control *c);
 const struct plan *control_plan(const struct control *c);
 const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
+struct events *control_events(struct control *c);
 unsigned control_workers(const struct control *c);
 
 /* Listeners are bound, workers run and it is not draining. */

@@ -1,7 +1,4 @@
-/*
- * When each pod is checked, what a check does to its state, and one plan for
- * all pods that changed in a turn of the loop.
- */
+/* When each pod is checked, and what a check does to what is known of it. */
 #include "control/probe.h"
 
 #include <event2/event.h>
@@ -15,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/check_http.h"
-#include "control/publish.h"
+#include "control/roster.h"
 #include "proxy/tls_client.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -27,14 +24,11 @@
 #define FIRST_SPREAD_MS 100u
 /* How often to complain that checks cannot be made. */
 #define COMPLAIN_US (10 * 1000000ull)
-/* How long until a plan that found no memory is tried again. */
-#define RETRY_MS 1000u
 
 /* What the probes of a service share: its rules as of the last update. */
 struct checked {
 	char *service;
 	struct health_rules rules; /* with a path of its own */
-	bool dirty;		   /* the plan lacks a change of its pods */
 };
 
 struct probe {
@@ -45,7 +39,7 @@ struct probe {
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */
 	bool wanted;	     /* in the plan of the update under way */
-	char *name;	     /* shop/v1/127.0.0.1:9101 */
+	char *version;	     /* its name */
 	struct event timer;
 	struct check_http *check; /* the one under way */
 	uint64_t begun_us;
@@ -54,10 +48,8 @@ struct probe {
 struct probes {
 	unsigned magic;
 	bool stopped;
-	bool publishing; /* a plan of ours is on its way */
 	struct event_base *base;
-	struct publish *publish;
-	struct event flush;
+	struct roster *roster;
 	uint64_t chance; /* xorshift state, never 0 */
 	uint64_t complained_us;
 	struct checked *checked;
@@ -87,101 +79,26 @@ timer_add(struct event *timer, uint64_t ms)
 		log_error("health checks: timer: out of memory");
 }
 
-static void probes_on_published(void *arg, const char *error);
-
-/* One plan with everything that is dirty; the rest waits for its arrival. */
-static void
-probes_on_flush(evutil_socket_t fd, short what, void *arg)
-{
-	struct probes *p = arg;
-	const struct plan *from;
-	struct plan *made = NULL;
-	bool short_of_memory = false;
-
-	(void)fd;
-	(void)what;
-	CHECK_OBJ(p, PROBES_MAGIC);
-	if (p->publishing || p->stopped)
-		return;
-	from = publish_current(p->publish);
-	for (size_t i = 0; i < p->nchecked && !short_of_memory; i++) {
-		struct checked *ch = &p->checked[i];
-		struct plan *next;
-
-		if (!ch->dirty)
-			continue;
-		next = plan_with_health(from, ch->service);
-		if (next == NULL) {
-			short_of_memory = true;
-			continue;
-		}
-		ch->dirty = false;
-		plan_drop(made);
-		from = made = next;
-	}
-	if (short_of_memory) {
-		log_error("health: no memory for a plan, trying again");
-		timer_add(&p->flush, RETRY_MS);
-	}
-	if (made == NULL)
-		return;
-	p->publishing = true;
-	publish_plan(p->publish, made, NULL, probes_on_published, p);
-}
-
-static void
-probes_on_published(void *arg, const char *error)
-{
-	struct probes *p = arg;
-
-	CHECK_OBJ(p, PROBES_MAGIC);
-	p->publishing = false;
-	if (p->stopped)
-		return;
-	if (error != NULL) {
-		log_error("health: plan not published: %s", error);
-		for (size_t i = 0; i < p->nchecked; i++)
-			p->checked[i].dirty = true;
-		timer_add(&p->flush, RETRY_MS);
-		return;
-	}
-	for (size_t i = 0; i < p->nchecked; i++)
-		if (p->checked[i].dirty) {
-			timer_add(&p->flush, 0);
-			return;
-		}
-}
-
-static void
-probes_dirty(struct probes *p, struct checked *ch)
-{
-	ch->dirty = true;
-	if (!p->publishing)
-		timer_add(&p->flush, 0);
-}
-
-/* Moves the pod where its checks say, with a log line when it moves. */
+/* Writes down what the check says; the roster moves the pod. */
 static void
 probe_observe(struct probe *pr, bool good, const char *reason)
 {
+	const struct health_rules *rules = &pr->checked->rules;
 	struct pod *pod = pr->pod;
-	enum pod_state was = pod->state;
+	char words[sizeof pod->reason];
 
-	pod->state = health_observe(
-	    &pr->checked->rules, &pod->health, was, good, clock_now_us());
-	if (pod->state == POD_UP)
-		pod->reason[0] = '\0';
-	else if (!good)
-		snprintf(pod->reason, sizeof(pod->reason), "%s", reason);
-	else if (pod->state == POD_STARTING)
-		snprintf(pod->reason, sizeof(pod->reason),
-		    "%u of %u good checks", pod->health.good,
-		    pr->checked->rules.rise);
-	if (pod->state == was)
-		return;
-	log_info("pod %s %s -> %s%s%s", pr->name, pod_state_name(was),
-	    pod_state_name(pod->state), good ? "" : ": ", good ? "" : reason);
-	probes_dirty(pr->all, pr->checked);
+	pod->checked = health_observe(
+	    rules, &pod->health, pod->checked, good, clock_now_us());
+	if (good && pod->checked == POD_STARTING) {
+		snprintf(words, sizeof words, "%u of %u good checks",
+		    pod->health.good, rules->rise);
+		reason = words;
+	} else if (good || pod->state == POD_EJECTED ||
+		   pod->order != POD_ORDER_NONE) {
+		reason = NULL; /* the one it has goes on */
+	}
+	roster_settle(
+	    pr->all->roster, pr->checked->service, pr->version, pod, reason);
 }
 
 /* At the service's interval from the start of the last check, +-10 %. */
@@ -212,8 +129,9 @@ probe_on_result(void *arg, enum check_result result, const char *reason)
 		probe_observe(pr, result == CHECK_GOOD, reason);
 	} else if (p->complained_us == 0 ||
 		   now - p->complained_us >= COMPLAIN_US) {
-		log_warn(
-		    "pod %s: check could not be made: %s", pr->name, reason);
+		log_warn("pod %s/%s/%s: check could not be made: %s",
+		    pr->checked->service, pr->version, pr->pod->address.text,
+		    reason);
 		p->complained_us = now;
 	}
 }
@@ -253,21 +171,20 @@ probe_free(struct probe *pr)
 	check_http_cancel(pr->check);
 	pod_tls_drop(pr->tls);
 	pod_drop(pr->pod);
-	free(pr->name);
+	free(pr->version);
 	pr->magic = 0;
 	free(pr);
 }
 
 static struct probe *
-probe_new(
-    struct probes *p, struct pod *pod, const char *service, const char *version)
+probe_new(struct probes *p, struct pod *pod, const char *version)
 {
 	struct probe *pr = calloc(1, sizeof(*pr));
 
 	if (pr == NULL)
 		return NULL;
-	if (asprintf(&pr->name, "%s/%s/%s", service, version,
-		pod->address.text) < 0) {
+	pr->version = strdup(version);
+	if (pr->version == NULL) {
 		free(pr);
 		return NULL;
 	}
@@ -279,7 +196,7 @@ probe_new(
 }
 
 struct probes *
-probes_new(struct event_base *base, struct publish *publish)
+probes_new(struct event_base *base, struct roster *roster)
 {
 	struct probes *p = calloc(1, sizeof(*p));
 
@@ -287,13 +204,12 @@ probes_new(struct event_base *base, struct publish *publish)
 		return NULL;
 	p->magic = PROBES_MAGIC;
 	p->base = base;
-	p->publish = publish;
+	p->roster = roster;
 	if (getrandom(&p->chance, sizeof(p->chance), GRND_NONBLOCK) !=
 		sizeof(p->chance) ||
 	    p->chance == 0)
 		p->chance = clock_now_us() | 1;
 	TAILQ_INIT(&p->tls_clients.clients);
-	evtimer_assign(&p->flush, base, probes_on_flush, p);
 	return p;
 }
 
@@ -323,7 +239,6 @@ probes_stop(struct probes *p)
 {
 	CHECK_OBJ(p, PROBES_MAGIC);
 	p->stopped = true;
-	event_del(&p->flush);
 	for (size_t i = 0; i < p->n; i++)
 		probe_free(p->list[i]);
 	free(p->list);
@@ -394,8 +309,7 @@ plan_pods(const struct plan *plan)
 }
 
 static int
-update_version(struct update *u, struct probes *p, const struct service *s,
-    const struct version *v)
+update_version(struct update *u, struct probes *p, const struct version *v)
 {
 	for (size_t i = 0; i < v->npods; i++) {
 		struct probe *pr = probes_find(p, v->pods[i]);
@@ -403,7 +317,7 @@ update_version(struct update *u, struct probes *p, const struct service *s,
 		if (pr != NULL && pr->wanted)
 			continue;
 		if (pr == NULL)
-			pr = probe_new(p, v->pods[i], s->name, v->name);
+			pr = probe_new(p, v->pods[i], v->name);
 		if (pr == NULL)
 			return -1;
 		pr->wanted = true;
@@ -425,7 +339,7 @@ update_collect(struct update *u, struct probes *p, const struct plan *plan)
 
 		for (size_t v = 0; s->terms->health.enabled && v < s->nversions;
 		     v++)
-			if (update_version(u, p, s, &s->versions[v]) < 0)
+			if (update_version(u, p, &s->versions[v]) < 0)
 				goto fail;
 	}
 	return 0;
@@ -485,7 +399,7 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
 			up += v->pods[k]->state == POD_UP;
 		}
 		if (up != v->nready)
-			probes_dirty(p, ch);
+			roster_dirty(p->roster, s->name);
 	}
 }
 

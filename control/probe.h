@@ -1,6 +1,6 @@
 /*
- * Active health checks: one probe per pod of the plan in force, and the
- * plans that follow from what they find. Main only.
+ * Active health checks: one probe per pod of the plan in force; what they
+ * find goes to the roster. Main only.
  */
 #ifndef CONTROL_PROBE_H
 #define CONTROL_PROBE_H
@@ -8,10 +8,10 @@
 struct event_base;
 struct plan;
 struct probes;
-struct publish;
+struct roster;
 
 /* Checks nothing yet. NULL without memory. */
-struct probes *probes_new(struct event_base *base, struct publish *publish);
+struct probes *probes_new(struct event_base *base, struct roster *roster);
 /* Checks under way are cut; NULL is fine. */
 void probes_free(struct probes *p);
 

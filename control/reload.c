@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "conf/conf.h"
+#include "control/events.h"
 #include "control/listeners.h"
 #include "control/probe.h"
 #include "control/publish.h"
@@ -219,8 +220,7 @@ static void
 reload_end(struct reload *r, const char *error)
 {
 	r->state = RELOAD_IDLE;
-	if (error == NULL)
-		log_info("reload %s: in force", r->parts.path);
+	events_reload(r->parts.events, error);
 	askers_tell(&r->served, error);
 	reload_next(r);
 }

@@ -8,6 +8,7 @@
 #include "control/control.h"
 
 struct access_log;
+struct events;
 struct listeners;
 struct mailbox;
 struct probes;
@@ -22,6 +23,7 @@ struct reload_parts {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct probes *probes;
+	struct events *events;
 	struct access_log *log;
 };
 

@@ -5,21 +5,6 @@
 
 #include "base/check.h"
 
-static const char *const names[POD_STATE_COUNT] = {
-    [POD_STARTING] = "starting",
-    [POD_UP] = "up",
-    [POD_DOWN] = "down",
-    [POD_DRAINING] = "draining",
-    [POD_MAINT] = "maint",
-};
-
-const char *
-pod_state_name(enum pod_state s)
-{
-	CHECK(s < POD_STATE_COUNT);
-	return names[s];
-}
-
 /* A check in start_period breaks a row of good ones and is no bad one. */
 static void
 count(const struct health_rules *rules, struct health *h, enum pod_state now,
@@ -54,11 +39,11 @@ health_observe(const struct health_rules *rules, struct health *h,
 		return h->bad >= rules->fall && !good ? POD_DOWN : now;
 	case POD_DOWN:
 		return h->good >= rules->rise && good ? POD_UP : now;
+	case POD_EJECTED:
 	case POD_DRAINING:
 	case POD_MAINT:
-		return now;
 	case POD_STATE_COUNT:
 		break;
 	}
-	WRONG("pod state");
+	WRONG("no state of checks");
 }

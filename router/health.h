@@ -8,14 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pod_state {
-	POD_STARTING, /* joined, has not yet passed `rise` checks */
-	POD_UP,
-	POD_DOWN,
-	POD_DRAINING,
-	POD_MAINT,
-	POD_STATE_COUNT,
-};
+#include "router/pod_state.h"
 
 struct health_rules {
 	bool enabled; /* without checks a pod is up at once */
@@ -33,13 +26,9 @@ struct health {
 	uint64_t joined_us; /* for start_period */
 };
 
-/* "starting", "up", ... as in status and API. */
-const char *pod_state_name(enum pod_state s);
-
 /*
- * Counts one check and says the state that follows. Draining and maint are
- * left by people, not by checks. Within start_period bad checks of a
- * starting pod do not count.
+ * Counts one check and says which of starting, up and down follows. Within
+ * start_period bad checks of a starting pod do not count.
  */
 enum pod_state health_observe(const struct health_rules *rules,
     struct health *h, enum pod_state now, bool good, uint64_t now_us);

@@ -20,7 +20,7 @@ pod_new(const struct address *address, unsigned nworkers)
 	p->magic = POD_MAGIC;
 	atomic_init(&p->refs, 1);
 	p->address = *address;
-	p->state = POD_STARTING;
+	p->state = p->checked = POD_STARTING;
 	snprintf(p->reason, sizeof p->reason, "not checked yet");
 	p->nslots = nworkers;
 	return p;

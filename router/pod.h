@@ -13,6 +13,7 @@
 
 #include "base/address.h"
 #include "router/health.h"
+#include "router/pod_state.h"
 
 #define POD_MAGIC 0x90d00001u
 
@@ -45,7 +46,10 @@ struct pod {
 	_Atomic bool gone;
 
 	/* main only */
-	enum pod_state state;
+	enum pod_state state; /* follows from these: see pod_settle() */
+	enum pod_order order;
+	bool ejected;
+	enum pod_state checked; /* starting, up or down */
 	struct health health;
 	char reason[96]; /* why it is in that state; "" when up */
 

@@ -109,8 +109,8 @@ join(const struct address *address, const struct health_rules *rules,
 		return NULL;
 	p->health.joined_us = now_us;
 	if (!rules->enabled || rules->initial_up) {
-		p->state = POD_UP;
-		p->reason[0] = '\0';
+		p->checked = POD_UP;
+		pod_settle(p, NULL);
 	}
 	return p;
 }
@@ -372,11 +372,9 @@ service_split(
 static void
 raise_unchecked(struct pod *p)
 {
-	if (p->state != POD_STARTING && p->state != POD_DOWN)
-		return;
-	p->state = POD_UP;
+	p->checked = POD_UP;
 	p->health.good = p->health.bad = 0;
-	p->reason[0] = '\0';
+	pod_settle(p, NULL);
 }
 
 static void

@@ -64,7 +64,12 @@ version(const struct plan *p, const char *service, const char *name)
 static void
 set_state(const struct version *v, size_t pod, enum pod_state state)
 {
-	v->pods[pod]->state = state;
+	v->pods[pod]->order = state == POD_MAINT      ? POD_ORDER_MAINT
+			      : state == POD_DRAINING ? POD_ORDER_DRAIN
+						      : POD_ORDER_NONE;
+	if (state <= POD_DOWN)
+		v->pods[pod]->checked = state;
+	pod_settle(v->pods[pod], NULL);
 }
 
 static void

@@ -55,8 +55,10 @@ settle(struct plan *old, enum pod_state first, enum pod_state others)
 	const struct version *v = only(old);
 	struct plan *p;
 
-	for (size_t i = 0; i < v->npods; i++)
-		v->pods[i]->state = i == 0 ? first : others;
+	for (size_t i = 0; i < v->npods; i++) {
+		v->pods[i]->checked = i == 0 ? first : others;
+		pod_settle(v->pods[i], NULL);
+	}
 	p = plan_with_health(old, "shop");
 	assert_non_null(p);
 	plan_drop(old);

@@ -1,0 +1,153 @@
+/* A ring of the latest events, and who is told of each. */
+#include "control/events.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+struct events {
+	uint64_t last;			       /* id of the latest */
+	struct event_record ring[EVENTS_KEPT]; /* by id modulo its size */
+	LIST_HEAD(, events_listener) listeners;
+};
+
+static const char *const kind_names[EVENT_KIND_COUNT] = {
+    [EVENT_POD] = "pod",
+    [EVENT_WEIGHTS] = "weights",
+    [EVENT_RELOAD] = "reload",
+};
+
+const char *
+event_kind_name(enum event_kind kind)
+{
+	CHECK(kind < EVENT_KIND_COUNT);
+	return kind_names[kind];
+}
+
+struct events *
+events_new(void)
+{
+	struct events *ev = calloc(1, sizeof *ev);
+
+	if (ev != NULL)
+		LIST_INIT(&ev->listeners);
+	return ev;
+}
+
+/* Kept texts are copies of ours. */
+static void
+record_clear(struct event_record *e)
+{
+	free((char *)e->service);
+	free((char *)e->version);
+	free((char *)e->pod);
+	free((char *)e->from);
+	free((char *)e->to);
+	free((char *)e->reason);
+	*e = (struct event_record){0};
+}
+
+void
+events_free(struct events *ev)
+{
+	if (ev == NULL)
+		return;
+	for (size_t i = 0; i < EVENTS_KEPT; i++)
+		record_clear(&ev->ring[i]);
+	free(ev);
+}
+
+/* Without memory it is NULL: an event then lacks a text. */
+static const char *
+copy(const char *text)
+{
+	return text != NULL ? strdup(text) : NULL;
+}
+
+/* Keeps a copy and tells it. */
+static void
+add(struct events *ev, const struct event_record *e)
+{
+	struct event_record *kept;
+	struct events_listener *l, *next;
+
+	kept = &ev->ring[++ev->last % EVENTS_KEPT];
+	record_clear(kept);
+	kept->id = ev->last;
+	kept->time_us = clock_wall_us();
+	kept->kind = e->kind;
+	kept->service = copy(e->service);
+	kept->version = copy(e->version);
+	kept->pod = copy(e->pod);
+	kept->from = copy(e->from);
+	kept->to = copy(e->to);
+	kept->reason = copy(e->reason);
+	for (l = LIST_FIRST(&ev->listeners); l != NULL; l = next) {
+		next = LIST_NEXT(l, link);
+		l->told(l->arg, kept);
+	}
+}
+
+void
+events_pod(struct events *ev, const char *service, const char *version,
+    const char *pod, const char *from, const char *to, const char *reason)
+{
+	const char *colon = *reason != '\0' ? ": " : "";
+
+	if (strcmp(from, "up") == 0)
+		log_warn("pod %s/%s/%s %s -> %s%s%s", service, version, pod,
+		    from, to, colon, reason);
+	else
+		log_info("pod %s/%s/%s %s -> %s%s%s", service, version, pod,
+		    from, to, colon, reason);
+	add(ev, &(struct event_record){.kind = EVENT_POD,
+		    .service = service,
+		    .version = version,
+		    .pod = pod,
+		    .from = from,
+		    .to = to,
+		    .reason = reason});
+}
+
+void
+events_weights(struct events *ev, const char *service, const char *words)
+{
+	log_info("weights of %s: %s", service, words);
+	add(ev,
+	    &(struct event_record){
+		.kind = EVENT_WEIGHTS, .service = service, .reason = words});
+}
+
+void
+events_reload(struct events *ev, const char *error)
+{
+	if (error == NULL)
+		log_info("reload: in force");
+	add(ev, &(struct event_record){.kind = EVENT_RELOAD,
+		    .reason = error != NULL ? error : "in force"});
+}
+
+const struct event_record *
+events_next(const struct events *ev, uint64_t after)
+{
+	uint64_t oldest =
+	    ev->last >= EVENTS_KEPT ? ev->last - EVENTS_KEPT + 1 : 1;
+	uint64_t id = after + 1 > oldest ? after + 1 : oldest;
+
+	return id <= ev->last ? &ev->ring[id % EVENTS_KEPT] : NULL;
+}
+
+void
+events_listen(struct events *ev, struct events_listener *l)
+{
+	LIST_INSERT_HEAD(&ev->listeners, l, link);
+}
+
+void
+events_unlisten(struct events_listener *l)
+{
+	LIST_REMOVE(l, link);
+}

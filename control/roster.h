@@ -1,0 +1,37 @@
+/*
+ * The pods' way into and out of service: whoever has changed what is known
+ * of a pod (router/pod_state.h) tells it here. Its state follows, an event
+ * says so, and one plan is published for all that changed in a turn of the
+ * loop. Main thread only.
+ */
+#ifndef CONTROL_ROSTER_H
+#define CONTROL_ROSTER_H
+
+#include <stdbool.h>
+
+struct event_base;
+struct events;
+struct pod;
+struct publish;
+struct roster;
+
+/* NULL without memory. The others outlive it. */
+struct roster *roster_new(
+    struct event_base *base, struct publish *publish, struct events *events);
+/* NULL is fine. */
+void roster_free(struct roster *r);
+
+/*
+ * pod->order, ->ejected or ->checked was written: settles its state. The
+ * reason is for people; see pod_settle(). True when the state is another one.
+ */
+bool roster_settle(struct roster *r, const char *service, const char *version,
+    struct pod *pod, const char *reason);
+
+/* The service's pods take requests in another measure: a plan follows. */
+void roster_dirty(struct roster *r, const char *service);
+
+/* Nothing is published any more. */
+void roster_stop(struct roster *r);
+
+#endif

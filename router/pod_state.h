@@ -1,0 +1,42 @@
+/*
+ * A pod's state, which follows from what is known of it: what people have
+ * ordered comes before what traffic has shown, and that before what checks
+ * say. Whoever learns something writes it down in the pod and calls
+ * pod_settle(), the only place where a state is set. Main thread only.
+ */
+#ifndef ROUTER_POD_STATE_H
+#define ROUTER_POD_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pod;
+
+enum pod_state {
+	POD_STARTING, /* joined, has not yet passed `rise` checks */
+	POD_UP,	      /* takes requests: the only state in which it does */
+	POD_DOWN,
+	POD_EJECTED,  /* failed on live traffic, comes back by itself */
+	POD_DRAINING, /* finishes what it has */
+	POD_MAINT,    /* ordered away; not checked either */
+	POD_STATE_COUNT,
+};
+
+/* What people have ordered. */
+enum pod_order {
+	POD_ORDER_NONE,
+	POD_ORDER_DRAIN,
+	POD_ORDER_MAINT,
+};
+
+/* "starting", "up", ... as in status and API. */
+const char *pod_state_name(enum pod_state s);
+
+/*
+ * Sets the state that follows from pod->order, ->ejected and ->checked; true
+ * when it is another one than before. The reason (why, for people) is kept as
+ * long as the pod is not up, and may be NULL to leave it as it is.
+ */
+bool pod_settle(struct pod *p, const char *reason);
+
+#endif
