@@ -359,6 +359,8 @@ explain_pod(const struct version *v, size_t i, size_t *ready)
 		return "not checked yet";
 	case POD_DOWN:
 		return "its checks fail";
+	case POD_EJECTED:
+		return "it failed requests lately";
 	case POD_DRAINING:
 		return "it only finishes what it has";
 	case POD_MAINT:

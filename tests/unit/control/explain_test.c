@@ -312,7 +312,7 @@ test_pods(void **state)
 	    {POD_DRAINING, "", "it only finishes what it has"},
 	    {POD_UP, "", ""},
 	    {POD_MAINT, "", "taken out by hand"},
-	    {POD_STARTING, "1 of 2 good checks", "1 of 2 good checks"},
+	    {POD_EJECTED, "", "it failed requests lately"},
 	};
 	struct plan *now;
 	struct version *v = &room.plan->services[0]->versions[0];
