@@ -64,6 +64,7 @@ room_new(const char *text)
 	room.conf = conf_parse("test.yaml", text, strlen(text), &errors);
 	if (room.conf == NULL)
 		fail_msg("%s", errors.lines[0]);
+	conf_errors_free(&errors);
 	room.plan = plan_build(room.conf->spec, NULL, 1, 0, why, sizeof why);
 	if (room.plan == NULL)
 		fail_msg("%s", why);
