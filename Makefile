@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
 LIBS = -Wl,--as-needed -levent -levent_openssl -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
-	-lnghttp2
+	-lnghttp2 -lm
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -75,7 +75,7 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
