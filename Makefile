@@ -47,7 +47,7 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
-	proxy/client_address.o proxy/admit.o \
+	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
 	proxy/stats.o \
 	control/window.o control/weights.o control/question.o \
 	control/explain.o admin/label.o cli/table.o),$(OBJECTS))
