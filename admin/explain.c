@@ -154,8 +154,9 @@ route_json(const struct route *r)
 }
 
 static json_t *
-pods_json(const struct version *v)
+pods_json(const struct explanation *e)
 {
+	const struct version *v = e->version;
 	json_t *pods;
 	size_t ready = 0;
 
@@ -164,7 +165,7 @@ pods_json(const struct version *v)
 	pods = json_array();
 	for (size_t i = 0; i < v->npods; i++) {
 		const struct pod *p = v->pods[i];
-		const char *why = explain_pod(v, i, &ready);
+		const char *why = explain_pod(e, i, &ready);
 
 		json_array_append_new(pods,
 		    json_pack("{s:s, s:s, s:b, s:s}", "address",
@@ -182,14 +183,23 @@ rule_json(const struct explanation *e)
 	return json_pack("{s:i, s:s}", "index", e->rule, "match", e->match);
 }
 
+/* In [0, 1): cut to 32 bits it stays below 1 however it is rounded. */
+static json_t *
+bucket_json(const struct explanation *e)
+{
+	return e->hashed ? json_real((double)(e->bucket >> 32) / 4294967296.0)
+			 : json_null();
+}
+
 static json_t *
 explanation_json(const struct explanation *e)
 {
-	return json_pack("{s:s?, s:o, s:s?, s:o, s:n, s:o, s:s}", "service",
+	return json_pack("{s:s?, s:o, s:s?, s:o, s:o, s:o, s:s}", "service",
 	    e->service != NULL ? e->service->name : NULL, "route",
 	    route_json(e->route), "version",
 	    e->version != NULL ? e->version->name : NULL, "rule", rule_json(e),
-	    "bucket", "pods", pods_json(e->version), "reason", e->reason);
+	    "bucket", bucket_json(e), "pods", pods_json(e), "reason",
+	    e->reason);
 }
 
 static void

@@ -15,9 +15,11 @@
 #include "proxy/h1_parse.h"
 #include "router/balance.h"
 #include "router/choose.h"
+#include "router/cohort.h"
 #include "router/pod.h"
 #include "router/route.h"
 #include "router/route_table.h"
+#include "router/split.h"
 
 /* What a transaction has, and more. */
 #define ARENA_MAX(header_bytes) ((size_t)8 * (header_bytes) + (64u << 10))
@@ -75,11 +77,9 @@ tell_weights(
     struct explanation *e, const struct service *s, const uint64_t *weights)
 {
 	for (size_t i = 0; i < s->nversions && i < WEIGHTS_TOLD; i++) {
-		uint64_t weight =
-		    weights != NULL ? weights[i] : s->versions[i].weight;
 		char number[OPT_TEXT_MAX];
 
-		opt_format(OPT_WEIGHT, weight, number, sizeof number);
+		opt_format(OPT_WEIGHT, weights[i], number, sizeof number);
 		tell(e, "%s %s %s", i > 0 ? "," : "", s->versions[i].name,
 		    number);
 	}
@@ -139,39 +139,94 @@ tell_route(struct explanation *e)
 		tell(e, " It redirects, but to where the request is already.");
 }
 
+/* What users are known by: "cookie uid". */
 static void
-tell_rule(struct explanation *e, const struct choice *c)
+tell_key(struct explanation *e)
 {
-	const struct ruleset *rules = e->service->rules;
-	const uint64_t *weights = ruleset_weights(rules, c->rule);
+	const struct hash_key *key = &e->service->terms->cohort.key;
 
+	switch (key->on) {
+	case HASH_ON_NOTHING:
+	case HASH_ON_URI:
+		break;
+	case HASH_ON_CLIENT:
+		tell(e, "client address");
+		return;
+	case HASH_ON_HEADER:
+		tell(e, "header %s", key->name);
+		return;
+	case HASH_ON_COOKIE:
+		tell(e, "cookie %s", key->name);
+		return;
+	}
+	WRONG("key of a cohort");
+}
+
+/* What by weights is decided, by the place of a user or by turns. */
+struct share {
+	const uint64_t *weights; /* NULL: nothing is */
+	bool open; /* by an id that a newcomer is about to be given */
+};
+
+static void
+tell_share(
+    struct explanation *e, const struct choice *c, const struct share *share)
+{
+	const struct service *s = e->service;
+
+	tell(e, " by the weights");
+	tell_weights(e, s, share->weights);
+	if (c->hashed) {
+		tell(e, " the place of its ");
+		tell_key(e);
+		tell(e, ", 0.%06u, is that of version %s.",
+		    (unsigned)(((c->bucket >> 32) * 1000000) >> 32),
+		    c->wanted->name);
+		return;
+	}
+	if (share->open) {
+		tell(e, " chance will tell: it is given a ");
+		tell_key(e);
+		tell(e, " of its own.");
+		return;
+	}
+	tell(e, " the next request");
+	if (s->terms->cohort.key.on != HASH_ON_NOTHING) {
+		tell(e, " without ");
+		tell_key(e);
+	}
+	tell(e, " gets version %s.", c->wanted->name);
+}
+
+static void
+tell_rule(
+    struct explanation *e, const struct choice *c, const struct share *share)
+{
 	tell(e, " Rule %d (", c->rule);
 	tell_text(e, span_of(e->match));
 	tell(e, ") is the first that matches, so the service's weights play "
 		"no part:");
-	if (weights == NULL) {
+	if (share->weights == NULL)
 		tell(e, " it names version %s.", c->wanted->name);
-		return;
-	}
-	tell(e, " by its own,");
-	tell_weights(e, e->service, weights);
-	tell(e, ", the next request gets version %s.", c->wanted->name);
+	else
+		tell_share(e, c, share);
 }
 
+/* Where no rule decides. */
 static void
-tell_weight(struct explanation *e, const struct choice *c)
+tell_no_rule(
+    struct explanation *e, const struct choice *c, const struct share *share)
 {
-	size_t rules = ruleset_size(e->service->rules);
+	const size_t rules = ruleset_size(e->service->rules);
 
 	if (rules == 0)
-		tell(e, " There are no rules.");
+		tell(e, " There are no rules");
 	else if (rules == 1)
-		tell(e, " The only rule does not match.");
+		tell(e, " The only rule does not match");
 	else
-		tell(e, " None of the %zu rules matches.", rules);
-	tell(e, " By the weights");
-	tell_weights(e, e->service, NULL);
-	tell(e, " the next request gets version %s.", c->wanted->name);
+		tell(e, " None of the %zu rules matches", rules);
+	tell(e, ":");
+	tell_share(e, c, share);
 }
 
 /* Why nobody stands in for a version without a pod that is up. */
@@ -209,29 +264,68 @@ tell_pods(struct explanation *e, const struct choice *c)
 	}
 	if (v != wanted)
 		tell(e, ", so stable %s stands in.", v->name);
-	tell(e, " %zu of %zu pods of %s %s up; %s picks.", v->nready, v->npods,
-	    v->name, v->nready == 1 ? "is" : "are",
-	    e->service->terms->balance->name);
+	tell(e, " %zu of %zu pods of %s %s up; ", v->nready, v->npods, v->name,
+	    v->nready == 1 ? "is" : "are");
+	tell(e, "%s picks.", e->service->terms->balance->name);
+}
+
+/* Whether the id that a newcomer is about to be given makes the choice. */
+static bool
+is_open(
+    const struct service *s, const struct request *r, const uint64_t *weights)
+{
+	size_t shares = 0;
+
+	if (weights == NULL || !cohort_lacks_cookie(&s->terms->cohort, r))
+		return false;
+	for (size_t i = 0; i < s->nversions; i++)
+		shares += weights[i] > 0;
+	return shares > 1;
+}
+
+/* `room` is for the service's weights. */
+static struct share
+find_share(const struct service *s, const struct request *r,
+    const struct choice *c, uint64_t room[SPLIT_VERSIONS_MAX])
+{
+	struct share share = {0};
+
+	if (c->rule >= 0) {
+		share.weights = ruleset_weights(s->rules, c->rule);
+	} else {
+		for (size_t i = 0; i < s->nversions; i++)
+			room[i] = s->versions[i].weight;
+		share.weights = room;
+	}
+	share.open = is_open(s, r, share.weights);
+	return share;
 }
 
 /* From here on it is a pod that answers, if one is up. */
 static void
 explain_choice(struct explanation *e, const struct request *r)
 {
+	uint64_t room[SPLIT_VERSIONS_MAX];
+	struct share share;
 	struct choice c;
 
 	choose_foresee(e->service, r, &c);
-	e->version = c.version;
+	share = find_share(e->service, r, &c, room);
 	e->rule = c.rule;
+	e->hashed = c.hashed;
+	e->bucket = c.bucket;
 	tell_route(e);
 	if (c.rule >= 0) {
 		ruleset_describe(
 		    e->service->rules, c.rule, e->match, sizeof e->match);
 		e->match[whole_characters(e->match, strlen(e->match))] = '\0';
-		tell_rule(e, &c);
+		tell_rule(e, &c, &share);
 	} else {
-		tell_weight(e, &c);
+		tell_no_rule(e, &c, &share);
 	}
+	if (share.open)
+		return;
+	e->version = c.version;
 	tell_pods(e, &c);
 	if (c.version->nready == 0)
 		e->answer = ERR_NO_POD;
@@ -342,8 +436,9 @@ explain(const struct asked *a, const struct plan *p, const struct settings *s,
 }
 
 const char *
-explain_pod(const struct version *v, size_t i, size_t *ready)
+explain_pod(const struct explanation *e, size_t i, size_t *ready)
 {
+	const struct version *v = e->version;
 	const struct pod *pod = v->pods[i];
 
 	if (*ready < v->nready && v->ready[*ready] == pod) {

@@ -27,9 +27,12 @@ struct version;
 struct explanation {
 	const struct service *service;
 	const struct route *route;
-	const struct version *version;	 /* whose pods are asked */
+	/* whose pods are asked; NULL, too, where only chance will tell */
+	const struct version *version;
 	enum err answer;		 /* ERR_NONE: that of a pod */
 	int rule;			 /* -1: none decided */
+	bool hashed;			 /* the cohort had a say, ... */
+	uint64_t bucket;		 /* ... and this place on [0, 2^64) */
 	char match[EXPLAIN_MATCH_MAX];	 /* of the rule */
 	char reason[EXPLAIN_REASON_MAX]; /* sentences, UTF-8 as the plan is */
 };
@@ -39,9 +42,9 @@ bool explain(const struct asked *a, const struct plan *p,
     const struct settings *s, struct explanation *e);
 
 /*
- * Why a pod of the version takes no request, "" when it may get this one. Goes
- * through all pods in their order; *ready is 0 before the first.
+ * Why the version's pod does not get the request, "" when it may. Goes through
+ * all pods in their order; *ready is 0 before the first.
  */
-const char *explain_pod(const struct version *v, size_t i, size_t *ready);
+const char *explain_pod(const struct explanation *e, size_t i, size_t *ready);
 
 #endif

@@ -162,6 +162,14 @@ def town(proxy, named, ports):
                 routes=[{"path": "/dead"}], weights={"v1": 1, "v2": 1}),
             "any": service({"v1": [named("any", "v1")]},
                            routes=[{"path": "/api"}]),
+            "users": service(
+                {"v1": [named("users", "v1"), named("users", "v1")],
+                 "v2": [named("users", "v2"), named("users", "v2")],
+                 "gone": []},
+                routes=[{"host": "users.test"}], cohort={"cookie": "uid"},
+                weights={"v1": 3, "v2": 2, "gone": 1},
+                rules=[{"match": {"query": {"v": {"present": True}}},
+                        "weights": {"v1": 1, "v2": 1}}]),
         }})
     wait_for(lambda: p.pods("v1", of="writer").popitem()[1] == "up",
              "the writer's pod is up")
@@ -171,7 +179,7 @@ def town(proxy, named, ports):
 HOSTS = ["shop.test"] * 6 + [
     "SHOP.test.", "shop.test:8080", "x.shop.test", "y.x.shop.test",
     "z.a.shop.test:1", "b.a.shop.test", "api.test", "api.test", "other.test",
-    "[::1]:80", "shopxtest"]
+    "[::1]:80", "shopxtest", "users.test", "users.test"]
 PATHS = ["/", "/a", "/a/b", "/api", "/api/x", "/api/x.js", "/apix", "/cart",
          "/cart/x", "/cart/x/y", "/cartx", "/v1/x", "/v22/x", "/v/x", "/x.js", "/x.jsx", "/old",
          "/old/", "/moved/a", "/movedx", "/self", "/self/x", "/dead/x",
@@ -205,9 +213,11 @@ def test_it_never_disagrees_with_the_proxy(town):
     """Whatever is asked; and all of it has been asked in the end."""
     chance = random.Random(20260131)
     services, rules, statuses, stood_in = set(), {}, {}, 0
+    hashed = 0
     for _ in range(2000):
         told, got = compare(town, somebody(chance))
         services.add(told["service"])
+        hashed += told["bucket"] is not None
         statuses[got.status] = statuses.get(got.status, 0) + 1
         stood_in += "stands in." in told["reason"]
         if told["service"] == "shop" and told["version"]:
@@ -216,7 +226,7 @@ def test_it_never_disagrees_with_the_proxy(town):
     assert services == {*town.config["services"], None}
     assert set(rules) == {None, *range(len(SHOP_RULES))}, rules
     assert set(statuses) >= {200, 301, 302, 307, 400, 404, 414, 431, 503}
-    assert stood_in > 10
+    assert stood_in > 10 and hashed > 5
 
 
 def test_weights_are_foretold_and_no_ticket_is_drawn(shop, named):
@@ -236,6 +246,89 @@ def test_weights_are_foretold_and_no_ticket_is_drawn(shop, named):
         assert got.get("X-Pod") == f"shop/{told['version']}"
         counts[got.get("X-Pod")] = counts.get(got.get("X-Pod"), 0) + 1
     assert counts == {"shop/v1": 70, "shop/v2": 30}
+
+
+def cookie(text):
+    return [("Cookie", text)]
+
+
+COHORTS = [
+    ("client_ip", lambda i: {"source": f"127.0.{i // 250}.{i % 250 + 1}"},
+     "client address"),
+    ({"header": "X-User"}, lambda i: {"fields": [("x-user", f"u{i}")]},
+     "header X-User"),
+    ({"cookie": "uid"}, lambda i: {"fields": cookie(f"a=b; uid=u{i}")},
+     "cookie uid"),
+]
+
+
+@pytest.mark.parametrize("cohort,user,key", COHORTS,
+                         ids=[c[2] for c in COHORTS])
+def test_cohorts(shop, named, cohort, user, key):
+    """The bucket is the user's, whatever the weights, and says who wins."""
+    p = shop({"v1": [named("shop", "v1")], "v2": [named("shop", "v2")]},
+             service={"weights": {"v1": 70, "v2": 30}, "cohort": cohort,
+                      "rules": [{"match": {"path": "/own"},
+                                 "weights": {"v1": 1, "v2": 1}}]})
+    buckets, wins = [], 0
+    for i in range(100):
+        told, _ = compare(p, Asked("shop.test", "/", **user(i)))
+        own, _ = compare(p, Asked("shop.test", "/own", **user(i)))
+        assert 0 <= told["bucket"] < 1
+        assert own["bucket"] == told["bucket"]
+        assert f"the place of its {key}, 0." in told["reason"]
+        # v2 is the second version, and has the right end.
+        assert told["version"] == ("v2" if told["bucket"] >= 0.7 else "v1")
+        assert own["version"] == ("v2" if told["bucket"] >= 0.5 else "v1")
+        buckets.append(told["bucket"])
+        wins += told["version"] == "v2"
+    assert len(set(buckets)) == 100 and 10 < wins < 60
+    done = p.cli("explain", "http://shop.test/", "-H", "X-User: u0", "-H",
+                 "Cookie: uid=u0", "--client", "127.0.0.1", check=True)
+    assert re.search(r"^bucket   0\.\d{6}$", done.stdout, re.M)
+    told = ask(p, "http://shop.test/", client="127.0.0.1",
+               headers={"X-User": "u0", "Cookie": "uid=u0"})
+    assert told["bucket"] == buckets[0]
+
+
+def test_a_cohort_without_its_key_goes_by_turns(shop, named):
+    p = shop({"v1": [named("shop", "v1")], "v2": [named("shop", "v2")]},
+             service={"weights": {"v1": 2, "v2": 1},
+                      "cohort": {"header": "X-User"}})
+    found = []
+    for fields in ([], [("X-User", "")], [("X-Other", "u")]) * 3:
+        told, _ = compare(p, Asked("shop.test", "/", fields=fields))
+        assert told["bucket"] is None
+        assert "the next request without header X-User gets" in \
+            told["reason"]
+        found.append(told["version"])
+    assert (found.count("v1"), found.count("v2")) == (6, 3)
+
+
+def test_newcomers_are_left_to_chance(shop, named):
+    """Nobody can say what the proxy's own new id will be."""
+    p = shop({"v1": [named("shop", "v1")], "v2": [named("shop", "v2")]},
+             service={"weights": {"v1": 1, "v2": 1},
+                      "cohort": {"cookie": "uid", "ttl": "30d"},
+                      "rules": [{"match": {"path": "/2"}, "version": "v2"}]})
+    told = ask(p, "http://shop.test/")
+    assert told["version"] is told["pods"] is told["bucket"] is None
+    assert told["service"] == "shop" and told["route"]["path"] == "/"
+    assert told["reason"].endswith(
+        "by the weights v1 1, v2 1 chance will tell: it is given a cookie uid "
+        "of its own.")
+    assert ask(p, "http://shop.test/2")["version"] == "v2"
+    seen = set()
+    while seen != {"shop/v1", "shop/v2"}:
+        got = get(p.port)
+        seen.add(got.get("X-Pod"))
+        text = got.get("Set-Cookie").split(";")[0]
+        told, _ = compare(p, Asked("shop.test", "/", fields=cookie(text)))
+        assert f"shop/{told['version']}" == got.get("X-Pod")
+        assert told["bucket"] is not None
+    # Where there is no choice chance has none.
+    p.cli("weight", "shop", "v1=0", check=True)
+    assert compare(p, Asked("shop.test", "/"))[0]["version"] == "v2"
 
 
 def test_what_it_counts_is_nothing(shop, named):

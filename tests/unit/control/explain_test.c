@@ -16,6 +16,8 @@
 #include "router/route_table.h"
 #include "router/split.h"
 
+/* When all is asked. */
+#define NOW_S	1700000000u
 #define N(rows) (sizeof rows / sizeof rows[0])
 
 static const char config[] =
@@ -113,7 +115,7 @@ static const struct question_field host_header[] = {{"Host", "shop.test"}};
 	" Rule 0 (X-To = two) is the first that matches, so the " \
 	"service's weights play no part: it names version v2."
 #define BY_WEIGHT                                                       \
-	" None of the 4 rules matches. By the weights v1 70, v2 29.5, " \
+	" None of the 4 rules matches: by the weights v1 70, v2 29.5, " \
 	"v3 0.5 the next request gets version v1."
 #define V1_UP " 2 of 2 pods of v1 are up; least_request picks."
 
@@ -141,8 +143,8 @@ static const struct {
 	      "503."},
     {{.url = SHOP "/", .client = "192.0.2.9"}, "shop", "/", "v1", 3, ERR_NONE,
 	LEADS " Rule 3 (client in 192.0.2.0/24) is the first that matches, so "
-	      "the service's weights play no part: by its own, v1 1, v2 1, "
-	      "v3 0, the next request gets version v1." V1_UP},
+	      "the service's weights play no part: by the weights v1 1, v2 "
+	      "1, v3 0 the next request gets version v1." V1_UP},
     {{.url = SHOP "/", .client = "10.1.2.3", FIELD(from_192)}, "shop", "/",
 	"v1", 3, ERR_NONE, NULL},
     {{.url = SHOP "/", .client = "11.1.2.3", FIELD(from_192)}, "shop", "/",
@@ -175,7 +177,7 @@ static const struct {
     {{.url = "http://x.test:8080/deadly"}, "dead", "^/dead", "new", -1,
 	ERR_NO_POD,
 	"The most special route that takes the request, any host and regex "
-	"^/dead, leads to service dead. There are no rules. By the weights "
+	"^/dead, leads to service dead. There are no rules: by the weights "
 	"old 0, new 1 the next request gets version new. Of 1 pods of new "
 	"none is up, and neither has stable old: the client gets 503."},
     {{.url = SHOP "/", FIELD(many)}, NULL, NULL, NULL, -1, ERR_HEAD_TOO_LARGE,
@@ -263,6 +265,75 @@ test_limits(void **state)
 	room_free(&room);
 }
 
+static const char users[] =
+    "listen: [ { address: 127.0.0.1:8080 } ]\n"
+    "services:\n"
+    "  known:\n"
+    "    routes: [ { path: /known } ]\n"
+    "    versions: { v1: { pods: [127.0.0.1:1] }, v2: { pods: [] } }\n"
+    "    weights: { v1: 1, v2: 1 }\n"
+    "    cohort: { header: X-User }\n"
+    "    rules: [ { match: { path: /known/1 }, version: v1 } ]\n"
+    "  new:\n"
+    "    versions: { v1: { pods: [127.0.0.1:2] }, v2: { pods: [] } }\n"
+    "    weights: { v1: 1, v2: 1 }\n"
+    "    cohort: { cookie: uid, ttl: 1h }\n"
+    "    rules:\n"
+    "      - { match: { path: /all }, weights: { v1: 1 } }\n"
+    "      - { match: { path: /some }, weights: { v1: 1, v2: 2 } }\n";
+
+/* Whose bucket it is, and who has none; who is new is given one by chance. */
+static void
+test_users(void **state)
+{
+	static const struct question_field user[] = {{"x-user", "u"}};
+	static const struct question_field uid[] = {{"cookie", "uid=7"}};
+	static const struct {
+		struct question q;
+		bool hashed;
+		int rule;
+		bool open; /* to chance */
+		const char *told;
+	} asked[] = {
+	    {{.url = "http://a/known"}, false, -1, false,
+		": by the weights v1 1, v2 1 the next request without header "
+		"X-User gets version "},
+	    {{.url = "http://a/known", FIELD(user)}, true, -1, false,
+		": by the weights v1 1, v2 1 the place of its header X-User, "
+		"0."},
+	    {{.url = "http://a/known/1", FIELD(user)}, false, 0, false,
+		": it names version v1."},
+	    {{.url = "http://a/x"}, false, -1, true,
+		"None of the 2 rules matches: by the weights v1 1, v2 1 chance "
+		"will tell: it is given a cookie uid of its own."},
+	    {{.url = "http://a/x", FIELD(uid)}, true, -1, false,
+		": by the weights v1 1, v2 1 the place of its cookie uid, 0."},
+	    {{.url = "http://a/all"}, false, 0, false,
+		": by the weights v1 1, v2 0 the next request without cookie "
+		"uid gets version v1."},
+	    {{.url = "http://a/some"}, false, 1, true,
+		": by the weights v1 1, v2 2 chance will tell: it is given a "
+		"cookie uid of its own."},
+	    {{.url = "http://a/some", FIELD(uid)}, true, 1, false,
+		": by the weights v1 1, v2 2 the place of its cookie uid, 0."},
+	};
+	struct room room = room_new(users);
+	struct explanation e;
+
+	(void)state;
+	for (size_t i = 0; i < N(asked); i++) {
+		ask(&room, &asked[i].q, &e);
+		assert_non_null(strstr(e.reason, asked[i].told));
+		assert_int_equal(e.hashed, asked[i].hashed);
+		assert_int_equal(e.rule, asked[i].rule);
+		assert_int_equal(e.answer, ERR_NONE);
+		assert_int_equal(e.version == NULL, asked[i].open);
+		if (e.version != NULL) /* v1 stands in for v2 */
+			assert_string_equal(e.version->name, "v1");
+	}
+	room_free(&room);
+}
+
 static void
 test_nothing_is_drawn(void **state)
 {
@@ -317,6 +388,7 @@ test_pods(void **state)
 	};
 	struct plan *now;
 	struct version *v = &room.plan->services[0]->versions[0];
+	struct explanation e = {.version = v};
 	size_t ready = 0;
 
 	(void)state;
@@ -324,13 +396,13 @@ test_pods(void **state)
 		v->pods[i]->state = pods[i].state;
 		snprintf(v->pods[i]->reason, sizeof v->pods[i]->reason, "%s",
 		    pods[i].reason);
-		assert_string_not_equal(explain_pod(v, i, &ready), "");
+		assert_string_not_equal(explain_pod(&e, i, &ready), "");
 	}
 	now = plan_with_health(room.plan, "shop");
 	assert_non_null(now);
-	v = &now->services[0]->versions[0];
+	e.version = &now->services[0]->versions[0];
 	for (size_t i = 0; i < N(pods); i++)
-		assert_string_equal(explain_pod(v, i, &ready), pods[i].told);
+		assert_string_equal(explain_pod(&e, i, &ready), pods[i].told);
 	plan_drop(now);
 	room_free(&room);
 }
@@ -399,6 +471,7 @@ main(void)
 	    cmocka_unit_test(test_explanations),
 	    cmocka_unit_test(test_routes_keep_what_the_config_says),
 	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_users),
 	    cmocka_unit_test(test_nothing_is_drawn),
 	    cmocka_unit_test(test_pods),
 	    cmocka_unit_test(test_long_texts),
