@@ -7,6 +7,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
 #include "control/explain.h"
@@ -213,7 +214,7 @@ answer(struct call *c, const struct question *q)
 	if (!question_read(q, &asked, why, sizeof why))
 		call_error(c, HTTP_BADREQUEST, "%s", why);
 	else if (!explain(&asked, control_plan(control),
-		     control_settings(control), &e))
+		     control_settings(control), clock_wall_us() / 1000000, &e))
 		call_error(c, HTTP_INTERNAL, "out of memory");
 	else
 		call_json(c, HTTP_OK, explanation_json(&e));

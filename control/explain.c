@@ -20,6 +20,7 @@
 #include "router/route.h"
 #include "router/route_table.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
 
 /* What a transaction has, and more. */
 #define ARENA_MAX(header_bytes) ((size_t)8 * (header_bytes) + (64u << 10))
@@ -212,7 +213,7 @@ tell_rule(
 		tell_share(e, c, share);
 }
 
-/* Where no rule decides. */
+/* Where no rule decides: the sticky cookie does, or the weights. */
 static void
 tell_no_rule(
     struct explanation *e, const struct choice *c, const struct share *share)
@@ -225,6 +226,16 @@ tell_no_rule(
 		tell(e, " The only rule does not match");
 	else
 		tell(e, " None of the %zu rules matches", rules);
+	if (share->weights == NULL) {
+		tell(e,
+		    ", but cookie %s holds, so weights play no part: it "
+		    "names version %s.",
+		    e->service->terms->sticky.name, c->wanted->name);
+		return;
+	}
+	if (sticky_is_on(e->service))
+		tell(e, ", and no cookie %s holds",
+		    e->service->terms->sticky.name);
 	tell(e, ":");
 	tell_share(e, c, share);
 }
@@ -266,7 +277,10 @@ tell_pods(struct explanation *e, const struct choice *c)
 		tell(e, ", so stable %s stands in.", v->name);
 	tell(e, " %zu of %zu pods of %s %s up; ", v->nready, v->npods, v->name,
 	    v->nready == 1 ? "is" : "are");
-	tell(e, "%s picks.", e->service->terms->balance->name);
+	if (e->pod != NULL)
+		tell(e, "the cookie picks %s.", e->pod->address.text);
+	else
+		tell(e, "%s picks.", e->service->terms->balance->name);
 }
 
 /* Whether the id that a newcomer is about to be given makes the choice. */
@@ -285,14 +299,15 @@ is_open(
 
 /* `room` is for the service's weights. */
 static struct share
-find_share(const struct service *s, const struct request *r,
+find_share(const struct service *s, const struct request *r, uint64_t now_s,
     const struct choice *c, uint64_t room[SPLIT_VERSIONS_MAX])
 {
+	struct sticky_found found;
 	struct share share = {0};
 
 	if (c->rule >= 0) {
 		share.weights = ruleset_weights(s->rules, c->rule);
-	} else {
+	} else if (!sticky_find(s, r, now_s, &found)) {
 		for (size_t i = 0; i < s->nversions; i++)
 			room[i] = s->versions[i].weight;
 		share.weights = room;
@@ -303,14 +318,14 @@ find_share(const struct service *s, const struct request *r,
 
 /* From here on it is a pod that answers, if one is up. */
 static void
-explain_choice(struct explanation *e, const struct request *r)
+explain_choice(struct explanation *e, const struct request *r, uint64_t now_s)
 {
 	uint64_t room[SPLIT_VERSIONS_MAX];
 	struct share share;
 	struct choice c;
 
-	choose_foresee(e->service, r, &c);
-	share = find_share(e->service, r, &c, room);
+	choose_foresee(e->service, r, now_s, &c);
+	share = find_share(e->service, r, now_s, &c, room);
 	e->rule = c.rule;
 	e->hashed = c.hashed;
 	e->bucket = c.bucket;
@@ -326,6 +341,7 @@ explain_choice(struct explanation *e, const struct request *r)
 	if (share.open)
 		return;
 	e->version = c.version;
+	e->pod = c.pod;
 	tell_pods(e, &c);
 	if (c.version->nready == 0)
 		e->answer = ERR_NO_POD;
@@ -387,7 +403,8 @@ read_head(const struct asked *a, const struct limits *l, struct h1_head *h)
 
 static void
 explain_request(const struct asked *a, const struct plan *p,
-    const struct settings *s, struct h1_head *h, struct explanation *e)
+    const struct settings *s, uint64_t now_s, struct h1_head *h,
+    struct explanation *e)
 {
 	struct arrival from = {
 	    .settings = s,
@@ -411,7 +428,7 @@ explain_request(const struct asked *a, const struct plan *p,
 		tell(e, "No listener speaks TLS: it is taken for a request "
 			"in clear text. ");
 	if (e->answer == ERR_NONE)
-		explain_choice(e, &r);
+		explain_choice(e, &r, now_s);
 	else if (e->answer == ERR_NO_ROUTE)
 		tell_no_route(e, &r);
 	else
@@ -421,7 +438,7 @@ explain_request(const struct asked *a, const struct plan *p,
 
 bool
 explain(const struct asked *a, const struct plan *p, const struct settings *s,
-    struct explanation *e)
+    uint64_t now_s, struct explanation *e)
 {
 	struct field *fields = calloc(s->limits.header_count, sizeof *fields);
 	struct h1_head h;
@@ -430,7 +447,7 @@ explain(const struct asked *a, const struct plan *p, const struct settings *s,
 	if (fields == NULL)
 		return false;
 	h1_head_init(&h, fields, s->limits.header_count);
-	explain_request(a, p, s, &h, e);
+	explain_request(a, p, s, now_s, &h, e);
 	free(fields);
 	return true;
 }
@@ -443,7 +460,9 @@ explain_pod(const struct explanation *e, size_t i, size_t *ready)
 
 	if (*ready < v->nready && v->ready[*ready] == pod) {
 		++*ready;
-		return "";
+		return e->pod == NULL || e->pod == pod
+			   ? ""
+			   : "the sticky cookie names another pod";
 	}
 	if (pod->reason[0] != '\0')
 		return pod->reason;
