@@ -117,12 +117,12 @@ read_value(const struct option_row *r, const char *text, struct invocation *in,
 {
 	void *target = (char *)in + r->offset;
 
+	if (r->many)
+		return add_word(target, text, why, why_size);
 	if (r->value == NULL) {
 		*(bool *)target = true;
 		return true;
 	}
-	if (r->many)
-		return add_word(target, text, why, why_size);
 	if (r->choices != NULL)
 		return read_choice(r, text, target, why, why_size);
 	if (r->max > 0)

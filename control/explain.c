@@ -20,6 +20,7 @@
 #include "router/route.h"
 #include "router/route_table.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
 
 /* What a transaction has, and more. */
 #define ARENA_MAX(header_bytes) ((size_t)8 * (header_bytes) + (64u << 10))
@@ -212,7 +213,7 @@ tell_rule(
 		tell_share(e, c, share);
 }
 
-/* Where no rule decides. */
+/* Where no rule decides: the sticky cookie does, or the weights. */
 static void
 tell_no_rule(
     struct explanation *e, const struct choice *c, const struct share *share)
@@ -225,12 +226,18 @@ tell_no_rule(
 		tell(e, " The only rule does not match");
 	else
 		tell(e, " None of the %zu rules matches", rules);
-	tell(e, ":");
-	if (c->stuck)
-		tell(e, " its cookie %s keeps it at version %s.",
+	if (share->weights == NULL) {
+		tell(e,
+		    ", but cookie %s holds, so weights play no part: it "
+		    "names version %s.",
 		    e->service->terms->sticky.name, c->wanted->name);
-	else
-		tell_share(e, c, share);
+		return;
+	}
+	if (sticky_is_on(e->service))
+		tell(e, ", and no cookie %s holds",
+		    e->service->terms->sticky.name);
+	tell(e, ":");
+	tell_share(e, c, share);
 }
 
 /* Why nobody stands in for a version without a pod that is up. */
@@ -270,8 +277,8 @@ tell_pods(struct explanation *e, const struct choice *c)
 		tell(e, ", so stable %s stands in.", v->name);
 	tell(e, " %zu of %zu pods of %s %s up; ", v->nready, v->npods, v->name,
 	    v->nready == 1 ? "is" : "are");
-	if (c->pod != NULL)
-		tell(e, "its cookie names %s.", c->pod->address.text);
+	if (e->pod != NULL)
+		tell(e, "the cookie picks %s.", e->pod->address.text);
 	else
 		tell(e, "%s picks.", e->service->terms->balance->name);
 }
@@ -292,19 +299,20 @@ is_open(
 
 /* `room` is for the service's weights. */
 static struct share
-find_share(const struct service *s, const struct request *r,
+find_share(const struct service *s, const struct request *r, uint64_t now_s,
     const struct choice *c, uint64_t room[SPLIT_VERSIONS_MAX])
 {
+	struct sticky_found found;
 	struct share share = {0};
 
 	if (c->rule >= 0) {
 		share.weights = ruleset_weights(s->rules, c->rule);
-	} else {
+	} else if (!sticky_find(s, r, now_s, &found)) {
 		for (size_t i = 0; i < s->nversions; i++)
 			room[i] = s->versions[i].weight;
 		share.weights = room;
 	}
-	share.open = !c->stuck && is_open(s, r, share.weights);
+	share.open = is_open(s, r, share.weights);
 	return share;
 }
 
@@ -317,7 +325,7 @@ explain_choice(struct explanation *e, const struct request *r, uint64_t now_s)
 	struct choice c;
 
 	choose_foresee(e->service, r, now_s, &c);
-	share = find_share(e->service, r, &c, room);
+	share = find_share(e->service, r, now_s, &c, room);
 	e->rule = c.rule;
 	e->hashed = c.hashed;
 	e->bucket = c.bucket;
@@ -333,6 +341,7 @@ explain_choice(struct explanation *e, const struct request *r, uint64_t now_s)
 	if (share.open)
 		return;
 	e->version = c.version;
+	e->pod = c.pod;
 	tell_pods(e, &c);
 	if (c.version->nready == 0)
 		e->answer = ERR_NO_POD;
@@ -451,7 +460,9 @@ explain_pod(const struct explanation *e, size_t i, size_t *ready)
 
 	if (*ready < v->nready && v->ready[*ready] == pod) {
 		++*ready;
-		return "";
+		return e->pod == NULL || e->pod == pod
+			   ? ""
+			   : "the sticky cookie names another pod";
 	}
 	if (pod->reason[0] != '\0')
 		return pod->reason;

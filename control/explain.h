@@ -29,17 +29,18 @@ struct explanation {
 	const struct route *route;
 	/* whose pods are asked; NULL, too, where only chance will tell */
 	const struct version *version;
-	enum err answer;		 /* ERR_NONE: that of a pod */
-	int rule;			 /* -1: none decided */
-	bool hashed;			 /* the cohort had a say, ... */
-	uint64_t bucket;		 /* ... and this place on [0, 2^64) */
+	const struct pod *pod; /* that the sticky cookie names; NULL = any */
+	enum err answer;       /* ERR_NONE: that of a pod */
+	int rule;	       /* -1: none decided */
+	bool hashed;	       /* the cohort had a say, ... */
+	uint64_t bucket;       /* ... and this place on [0, 2^64) */
 	char match[EXPLAIN_MATCH_MAX];	 /* of the rule */
 	char reason[EXPLAIN_REASON_MAX]; /* sentences, UTF-8 as the plan is */
 };
 
 /*
- * What would become of it if it came now, by the wall clock in seconds since
- * 1970. False without memory.
+ * What would become of it if it came at `now_s` (wall clock, seconds since
+ * 1970), without another one before it. False without memory.
  */
 bool explain(const struct asked *a, const struct plan *p,
     const struct settings *s, uint64_t now_s, struct explanation *e);

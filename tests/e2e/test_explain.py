@@ -168,6 +168,7 @@ def town(proxy, named, ports):
                  "gone": []},
                 routes=[{"host": "users.test"}], cohort={"cookie": "uid"},
                 weights={"v1": 3, "v2": 2, "gone": 1},
+                sticky={"cookie": "stick", "pod": True},
                 rules=[{"match": {"query": {"v": {"present": True}}},
                         "weights": {"v1": 1, "v2": 1}}]),
         }})
@@ -213,11 +214,17 @@ def test_it_never_disagrees_with_the_proxy(town):
     """Whatever is asked; and all of it has been asked in the end."""
     chance = random.Random(20260131)
     services, rules, statuses, stood_in = set(), {}, {}, 0
-    hashed = 0
+    hashed, stuck = 0, 0
+    cookies = []
     for _ in range(2000):
-        told, got = compare(town, somebody(chance))
+        one = somebody(chance)
+        if cookies and one.host == "users.test" and chance.getrandbits(1):
+            one.fields.insert(0, ("Cookie", chance.choice(cookies)))
+        told, got = compare(town, one)
+        cookies += [c.split(";")[0] for c in got.all("Set-Cookie")]
         services.add(told["service"])
         hashed += told["bucket"] is not None
+        stuck += "cookie stick holds, so" in told["reason"]
         statuses[got.status] = statuses.get(got.status, 0) + 1
         stood_in += "stands in." in told["reason"]
         if told["service"] == "shop" and told["version"]:
@@ -226,7 +233,7 @@ def test_it_never_disagrees_with_the_proxy(town):
     assert services == {*town.config["services"], None}
     assert set(rules) == {None, *range(len(SHOP_RULES))}, rules
     assert set(statuses) >= {200, 301, 302, 307, 400, 404, 414, 431, 503}
-    assert stood_in > 10 and hashed > 5
+    assert stood_in > 10 and hashed > 5 and stuck > 10
 
 
 def test_weights_are_foretold_and_no_ticket_is_drawn(shop, named):
@@ -329,6 +336,37 @@ def test_newcomers_are_left_to_chance(shop, named):
     # Where there is no choice chance has none.
     p.cli("weight", "shop", "v1=0", check=True)
     assert compare(p, Asked("shop.test", "/"))[0]["version"] == "v2"
+
+
+def test_sticky_cookies(shop, named):
+    """Before the weights, after the rules; and the pod, if it is named."""
+    p = shop({"v1": [named("shop", "v1")],
+              "v2": [named("shop", "v2") for _ in range(3)]}, service={
+                  "weights": {"v1": 0, "v2": 1},
+                  "sticky": {"cookie": "stick", "pod": True},
+                  "rules": [{"match": {"path": "/1"}, "version": "v1"}]})
+    told, got = compare(p, Asked("shop.test", "/"))
+    assert ", and no cookie stick holds: by the weights" in told["reason"]
+    assert len([x for x in told["pods"] if x["candidate"]]) == 3
+    text = got.get("Set-Cookie").split(";")[0]
+    p.cli("weight", "shop", "v1=1", "v2=0", check=True)
+    one = Asked("shop.test", "/", fields=cookie(text))
+    told, got = compare(p, one)
+    assert (told["version"], told["rule"]) == ("v2", None)
+    assert ("The only rule does not match, but cookie stick holds, so weights "
+            "play no part: it names version v2. 3 of 3 pods of v2 are up; the "
+            "cookie picks ") in told["reason"]
+    assert got.get("Set-Cookie") is None  # it was the pod that it names
+    assert sorted(x["reason"] for x in told["pods"]) == [
+        "", "the sticky cookie names another pod",
+        "the sticky cookie names another pod"]
+    assert compare(p, Asked("shop.test", "/1", fields=cookie(text)))[0][
+        "version"] == "v1"
+    forged = Asked("shop.test", "/", fields=cookie(text[:-1] + "~"))
+    assert compare(p, forged)[0]["version"] == "v1"
+    p.cli("weight", "shop", "v2=0", "--void-sticky", check=True)
+    told, got = compare(p, one)
+    assert told["version"] == "v1" and "no cookie stick" in told["reason"]
 
 
 def test_what_it_counts_is_nothing(shop, named):

@@ -88,7 +88,7 @@ ask(const struct room *room, const struct question *q, struct explanation *e)
 
 	if (!question_read(q, &a, why, sizeof why))
 		fail_msg("%s", why);
-	assert_true(explain(&a, room->plan, &room->conf->settings, 0, e));
+	assert_true(explain(&a, room->plan, &room->conf->settings, NOW_S, e));
 	asked_clear(&a);
 }
 
@@ -403,6 +403,12 @@ test_pods(void **state)
 	e.version = &now->services[0]->versions[0];
 	for (size_t i = 0; i < N(pods); i++)
 		assert_string_equal(explain_pod(&e, i, &ready), pods[i].told);
+	e.pod = e.version->pods[4];
+	ready = 0;
+	for (size_t i = 0; i < N(pods); i++)
+		assert_string_equal(explain_pod(&e, i, &ready),
+		    i == 1 ? "the sticky cookie names another pod"
+			   : pods[i].told);
 	plan_drop(now);
 	room_free(&room);
 }
