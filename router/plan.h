@@ -100,6 +100,15 @@ struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);
 
 /*
+ * The old plan with exactly these pods for one version: those it has go on,
+ * with this weight; others join. Tallies and splits go on. No two of the same
+ * address. NULL with the reason in why for an unknown service or version.
+ */
+struct plan *plan_with_pods(const struct plan *old, const char *service,
+    const char *version, const struct pod_spec *pods, size_t n, uint64_t now_us,
+    char *why, size_t why_size);
+
+/*
  * The old plan with the ready pods of one service as their states say now; a
  * service it does not have changes nothing. NULL only without memory.
  */
