@@ -77,8 +77,9 @@ struct plan *plan_build(struct spec *spec, const struct plan *old,
     unsigned nworkers, uint64_t now_us, char *why, size_t why_size);
 
 /*
- * Marks gone the pods of the old plan that the new one lacks, and unmarks
- * those it has: called when the new plan is about to be published.
+ * Marks gone the pods of the old plan that the new one lacks, and those that
+ * were ordered away; unmarks the others of the new one. Called when that is
+ * about to be published.
  */
 void plan_retire(const struct plan *old, const struct plan *new);
 
