@@ -2,6 +2,7 @@
 #include "base/address_index.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/address.h"
 #include "base/check.h"
@@ -30,6 +31,13 @@ address_index_new(size_t n)
 	x->room = n;
 	x->mask = slots - 1;
 	return x;
+}
+
+void
+address_index_clear(struct address_index *x)
+{
+	x->n = 0;
+	memset(x->slots, 0, (x->mask + 1) * sizeof x->slots[0]);
 }
 
 void

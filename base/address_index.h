@@ -16,6 +16,8 @@ struct address_index;
 
 /* With room for n addresses; NULL without memory. */
 struct address_index *address_index_new(size_t n);
+/* Forgets them all; the room stays. */
+void address_index_clear(struct address_index *x);
 /* NULL is fine. */
 void address_index_free(struct address_index *x);
 

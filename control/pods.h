@@ -15,7 +15,9 @@
 
 struct address;
 struct event_base;
+struct events;
 struct mailbox;
+struct pod_member;
 struct pods;
 struct probes;
 struct publish;
@@ -29,13 +31,19 @@ struct pods_parts {
 	struct publish *publish;
 	struct roster *roster;
 	struct probes *probes;
-	struct store *store; /* NULL: nothing is kept over a restart */
+	struct events *events;
 	struct mailbox *const *workers;
 	unsigned nworkers;
 };
 
-/* Takes what the store has kept. NULL without memory. */
-struct pods *pods_new(const struct pods_parts *parts);
+/*
+ * With what the store has kept, for pods_apply() to the first plan; all else
+ * comes after pods_start(). NULL when that cannot be read, or without memory.
+ * The store outlives it.
+ */
+struct pods *pods_new(struct store *store);
+/* -1 without memory. */
+int pods_start(struct pods *p, const struct pods_parts *parts);
 /* Implies pods_stop(); NULL is fine. */
 void pods_free(struct pods *p);
 
@@ -109,10 +117,17 @@ void pods_resolved(struct pods *p, const char *service, const char *version,
     const char *name, const struct address *list, const uint16_t *weights,
     size_t n);
 
-/* A worker says that a pod to be left alone has nothing in flight there. */
-void pods_on_idle(struct pods *p, const struct pod *pod);
+/* Where a pod comes from, and what people did to it; NULL: nobody knows it. */
+const struct pod_member *pods_member(struct pods *p, const char *service,
+    const char *version, const struct address *address);
+
+/* Writes all of it into the store, between store_begin() and store_end(). */
+void pods_save(const struct pods *p);
+
+/* A worker says that a pod that is gone has nothing in flight there. */
+void pods_on_idle(struct pods *p, struct pod *pod);
 /* A worker has cut what it was told to, that many. */
-void pods_on_cut(struct pods *p, const struct pod *pod, unsigned n);
+void pods_on_cut(struct pods *p, struct pod *pod, unsigned n);
 
 /* Whoever waits is told "shutting down"; nothing changes any more. */
 void pods_stop(struct pods *p);

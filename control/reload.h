@@ -11,9 +11,11 @@ struct access_log;
 struct events;
 struct listeners;
 struct mailbox;
+struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct store;
 
 /* What a reload works on; all outlive it. */
 struct reload_parts {
@@ -23,6 +25,8 @@ struct reload_parts {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct probes *probes;
+	struct pods *pods;
+	struct store *store;
 	struct events *events;
 	struct access_log *log;
 };
