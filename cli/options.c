@@ -36,6 +36,8 @@ set_defaults(const struct subcommand *s, struct invocation *in)
 	if (socket != NULL && socket[0] != '\0')
 		in->socket = socket;
 	in->output = OUTPUT_TABLE;
+	in->timeout_ms = TIMEOUT_NONE;
+	in->weight = 1;
 	in->log_level = LOG_LEVEL_INFO;
 	in->app.version = "1";
 	in->app.address = "127.0.0.1";
@@ -62,7 +64,8 @@ options_help(const struct subcommand *s)
 		snprintf(head, sizeof head, "%c%c%s --%s %s",
 		    r->letter != 0 ? '-' : ' ',
 		    r->letter != 0 ? r->letter : ' ',
-		    r->letter != 0 ? "," : " ", r->name, r->value);
+		    r->letter != 0 ? "," : " ", r->name,
+		    r->value != NULL ? r->value : "");
 		printf(
 		    "%s  %-25s %s\n", r == s->rows ? "\n" : "", head, r->help);
 	}
@@ -103,6 +106,10 @@ read_value(const struct option_row *r, const char *text, struct invocation *in,
 {
 	void *target = (char *)in + r->offset;
 
+	if (r->value == NULL) {
+		*(uint64_t *)target = 1;
+		return true;
+	}
 	if (r->choices != NULL)
 		return read_choice(r, text, target, why, why_size);
 	if (r->max > 0)
@@ -121,12 +128,14 @@ prepare(const struct subcommand *s, struct option *longs, char *letters)
 	*letters++ = 'h';
 	for (const struct option_row *r = s->rows; r->name != NULL; r++, n++) {
 		CHECK(n < ROWS_MAX);
-		longs[n] = (struct option){
-		    r->name, required_argument, NULL, ROW_VALUE(n)};
+		longs[n] = (struct option){r->name,
+		    r->value != NULL ? required_argument : no_argument, NULL,
+		    ROW_VALUE(n)};
 		if (r->letter == 0)
 			continue;
 		*letters++ = r->letter;
-		*letters++ = ':';
+		if (r->value != NULL)
+			*letters++ = ':';
 	}
 	longs[n] = (struct option){"help", no_argument, NULL, HELP_VALUE};
 	longs[n + 1] = (struct option){NULL, 0, NULL, 0};
