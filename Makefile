@@ -49,7 +49,7 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
 	proxy/client_address.o \
 	proxy/stats.o \
-	control/window.o control/weights.o control/pod_set.o admin/label.o cli/table.o),$(OBJECTS))
+	control/window.o control/weights.o control/pod_set.o control/store.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
@@ -74,7 +74,8 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto \
+		-lsqlite3
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
@@ -116,7 +117,7 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro

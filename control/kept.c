@@ -184,5 +184,5 @@ kept_catch_up(struct store *store, const struct pods *pods,
 	store_begin(store);
 	put_all(store, plan, file);
 	pods_save(pods);
-	store_end(store);
+	store_end_whole(store);
 }

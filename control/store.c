@@ -339,7 +339,10 @@ store_close(struct store *s)
 static void
 fail_write(struct store *s)
 {
-	snprintf(s->problem, sizeof s->problem, "%s", sqlite3_errmsg(s->db));
+	int error = sqlite3_system_errno(s->db);
+
+	snprintf(s->problem, sizeof s->problem, "%s%s%s", sqlite3_errmsg(s->db),
+	    error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
 	s->failed = true;
 }
 
@@ -402,18 +405,24 @@ store_end(struct store *s)
 	if (s->db == NULL)
 		return 0;
 	step(s, COMMIT);
-	if (!s->failed) {
-		if (s->behind)
-			log_info("state %s: everything is written", s->path);
-		s->behind = false;
-		s->problem[0] = '\0';
+	if (!s->failed)
 		return 0;
-	}
 	if (!sqlite3_get_autocommit(s->db))
 		run(s, queries[ROLLBACK]);
 	complain(s);
 	s->behind = true;
 	return -1;
+}
+
+int
+store_end_whole(struct store *s)
+{
+	if (store_end(s) < 0)
+		return -1;
+	if (s->behind)
+		log_info("state %s: everything is written", s->path);
+	s->behind = false;
+	return 0;
 }
 
 bool

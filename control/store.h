@@ -40,11 +40,13 @@ void store_close(struct store *s);
 
 /*
  * Changes between these two are made together, or not at all: -1 when they
- * could not be kept. That is logged, and nobody but the caller is stopped by
- * it; everything has to be written again then, until store_behind() is false.
+ * could not be kept. That is logged, and stops nobody; the store is behind
+ * then, until everything there is has been written between store_begin() and
+ * store_end_whole().
  */
 void store_begin(struct store *s);
 int store_end(struct store *s);
+int store_end_whole(struct store *s);
 
 /* It has a file. */
 bool store_is_file(const struct store *s);
