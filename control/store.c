@@ -233,11 +233,13 @@ check_kind(struct store *s, int64_t *schema, char *why, size_t size)
 static int
 check_whole(struct store *s, char *why, size_t size)
 {
-	char words[128] = "no answer";
+	char words[128] = "no answer", *end;
 
 	if (ask(s, "PRAGMA quick_check(1)", NULL, words, sizeof words) &&
 	    strcmp(words, "ok") == 0)
 		return 0;
+	while ((end = strchr(words, '\n')) != NULL)
+		*end = ' ';
 	snprintf(why, size,
 	    "state %s: it is damaged (%s): restore it, or move it away to "
 	    "start without run-time changes",

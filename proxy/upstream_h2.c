@@ -162,24 +162,21 @@ trunk_leave(struct trunk *k)
 		k->state = TRUNK_LEAVING;
 }
 
-/* The pod is told that we go (RFC 9113 6.8): when its streams are over. */
+/*
+ * It takes no more streams; without any the pod is told that we go (RFC 9113
+ * 6.8). Not before: some take that for the end of those under way.
+ */
 static void
 trunk_part(struct trunk *k)
 {
-	nghttp2_session *session = k->link.session;
-
-	if (k->state != TRUNK_OPEN)
+	if (k->state != TRUNK_OPEN && k->state != TRUNK_LEAVING)
 		return;
 	k->state = TRUNK_LEAVING;
-	if (k->nstreams > 0) {
-		nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
-		    nghttp2_session_get_last_proc_stream_id(session),
-		    NGHTTP2_NO_ERROR, NULL, 0);
-	} else {
-		nghttp2_session_terminate_session(session, NGHTTP2_NO_ERROR);
-		trunk_due(k, now_of(k) + patience_us(k));
-	}
+	if (k->nstreams > 0)
+		return;
+	nghttp2_session_terminate_session(k->link.session, NGHTTP2_NO_ERROR);
 	h2_link_order(&k->link);
+	trunk_due(k, now_of(k) + patience_us(k));
 }
 
 void
