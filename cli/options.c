@@ -61,10 +61,11 @@ options_help(const struct subcommand *s)
 	for (const struct option_row *r = s->rows; r->name != NULL; r++) {
 		char head[64];
 
-		snprintf(head, sizeof head, "%c%c%s --%s %s",
+		snprintf(head, sizeof head, "%c%c%s --%s%s%s",
 		    r->letter != 0 ? '-' : ' ',
 		    r->letter != 0 ? r->letter : ' ',
 		    r->letter != 0 ? "," : " ", r->name,
+		    r->value != NULL ? " " : "",
 		    r->value != NULL ? r->value : "");
 		printf(
 		    "%s  %-25s %s\n", r == s->rows ? "\n" : "", head, r->help);
@@ -107,7 +108,7 @@ read_value(const struct option_row *r, const char *text, struct invocation *in,
 	void *target = (char *)in + r->offset;
 
 	if (r->value == NULL) {
-		*(uint64_t *)target = 1;
+		*(bool *)target = true;
 		return true;
 	}
 	if (r->choices != NULL)

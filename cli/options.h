@@ -34,8 +34,9 @@ struct invocation {
 	const char *socket; /* never NULL */
 	uint64_t output;    /* enum output */
 	uint64_t log_level; /* enum log_level */
+	bool void_sticky;
 	struct app_options app;
-	uint64_t wait;	     /* 1 = yes */
+	bool wait;
 	uint64_t timeout_ms; /* TIMEOUT_NONE: not given */
 	uint64_t weight;     /* of a pod */
 	char **words;
@@ -46,12 +47,12 @@ struct invocation {
 struct option_row {
 	char letter; /* 0 = only the long name */
 	const char *name;
-	const char *value; /* what the help calls it; NULL = it takes none */
+	const char
+	    *value; /* what the help calls it; NULL: a bool, it has none */
 	const char *help;
 	size_t offset; /* in struct invocation */
 
-	/* A uint64_t: 1 when it takes no value, one of these words, as its
-	 * index, ... */
+	/* A uint64_t: one of these words, as its index, ... */
 	const char *const *choices;
 	/* ... or a number when max is above 0, else a const char *. */
 	enum opt_kind kind;

@@ -129,7 +129,7 @@ print_answer(
 		status = print_list(d) == 0 ? EXIT_OK : EXIT_FAILED;
 	else
 		print_pod(d);
-	if (verb->empties && in->wait != 0 && d->rows[0].inflight > 0)
+	if (verb->empties && in->wait && d->rows[0].inflight > 0)
 		status = EXIT_FAILED;
 	pod_document_free(d);
 	return status;
@@ -152,7 +152,7 @@ make_path(const struct invocation *in, const struct verb *verb, char *path)
 	if (verb->empties) {
 		char query[64] = "?wait=0";
 
-		if (in->wait != 0)
+		if (in->wait)
 			query[6] = '1';
 		if (in->timeout_ms != TIMEOUT_NONE)
 			snprintf(query + 7, sizeof query - 7,
@@ -180,7 +180,7 @@ static int
 run(const struct invocation *in)
 {
 	const struct verb *verb = find_verb(in->words[0]);
-	unsigned patience = in->wait != 0 ? WAIT_S : ADMIN_TIMEOUT_S;
+	unsigned patience = in->wait ? WAIT_S : ADMIN_TIMEOUT_S;
 	struct admin_answer answer;
 	char path[PATH_SIZE], *body;
 	int status = EXIT_FAILED;
@@ -193,7 +193,7 @@ run(const struct invocation *in)
 		    verb->takes_address ? "%s needs an address"
 					: "%s takes no address",
 		    verb->name);
-	if (!verb->empties && (in->wait != 0 || in->timeout_ms != TIMEOUT_NONE))
+	if (!verb->empties && (in->wait || in->timeout_ms != TIMEOUT_NONE))
 		return options_wrong(in->subcommand,
 		    "%s knows neither --wait nor --timeout", verb->name);
 	if (!make_path(in, verb, path) || !make_body(in, verb, &body))

@@ -274,12 +274,29 @@ const struct option service_options[] = {
     },
     {
 	.key = "cohort",
-	.read = option_read_only,
-	.type = "request",
+	.read = read_cohort,
+	.type = "request, client_ip or a map with one of the keys header, "
+		"cookie",
 	.fallback = "request",
-	.help = "What is given a version by weight; only request so far.",
+	.help = "What is given a version by weight: each request by itself, "
+		"or all of a client's address, or all with the same value of "
+		"a key below.",
+	.shape = OPTION_MAP,
+	.sub = cohort_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.cohort),
     },
-    {.key = "sticky"},
+    {
+	.key = "sticky",
+	.read = read_sticky,
+	.absent = "off",
+	.help = "Clients keep the version that the weights gave them, by a "
+		"signed cookie.",
+	.shape = OPTION_MAP,
+	.sub = sticky_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.sticky),
+    },
     {
 	.key = "balance",
 	.read = read_balance,

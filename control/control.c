@@ -7,14 +7,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -23,6 +20,7 @@
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/listeners.h"
+#include "control/machine.h"
 #include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
@@ -75,6 +73,7 @@ struct control {
 	struct windows *windows;
 	struct reload *reload;
 	struct access_log *log;
+	struct sticky_key *sticky_key; /* of services without secret_file */
 	struct event tick, deadline;
 	struct event *signals[SIGNAL_COUNT];
 };
@@ -254,43 +253,6 @@ control_on_tick(evutil_socket_t fd, short what, void *arg)
 	    c->store, c->pods, control_plan(c), publish_conf(c->publish)->spec);
 }
 
-/* CPUs that this process may run on. */
-static unsigned
-cpu_count(void)
-{
-	cpu_set_t set;
-	long online;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return (unsigned)CPU_COUNT(&set);
-	/* More of them than the set has room for. */
-	online = sysconf(_SC_NPROCESSORS_ONLN);
-	return online > 0 ? (unsigned)online : 1;
-}
-
-/* As many descriptors as we may have: a proxied client takes two. */
-static void
-raise_fd_limit(uint32_t connections)
-{
-	uint64_t wanted = (uint64_t)connections * 2;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	if (limit.rlim_cur != limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_warn("cannot raise the limit of open files: %s",
-			    strerror(errno));
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted)
-		log_warn("only %llu open files are allowed, but "
-			 "limits.connections: %u may need %llu",
-		    (unsigned long long)limit.rlim_cur, connections,
-		    (unsigned long long)wanted);
-}
-
 /* The loop and what hangs on it. */
 static int
 control_open(struct control *c)
@@ -332,6 +294,19 @@ control_open_log(struct control *c, const struct settings *settings, char *why,
 	return 0;
 }
 
+/* Made once: cookies outlive reloads, but not the process. */
+static int
+control_make_sticky_key(struct control *c)
+{
+	char secret[2 * STICKY_SECRET_MIN];
+
+	if (getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret)
+		c->sticky_key =
+		    sticky_key_new((struct span){secret, sizeof secret});
+	explicit_bzero(secret, sizeof secret);
+	return c->sticky_key != NULL ? 0 : -1;
+}
+
 /* From here on pods come and go. */
 static int
 control_start_pods(
@@ -359,11 +334,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	uint8_t seed[TLS_TICKETS_SEED];
 	struct plan *plan;
 
-	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed ||
+	    control_make_sticky_key(c) < 0) {
 		snprintf(why, why_size, "no random numbers to be had");
 		conf_free(conf);
 		return -1;
 	}
+	spec_stick(conf->spec, c->sticky_key);
 	c->pods = pods_new(c->store);
 	if (c->pods == NULL) {
 		snprintf(why, why_size,
@@ -412,7 +389,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .pods = c->pods,
 	    .store = c->store,
 	    .events = c->events,
-	    .log = c->log});
+	    .log = c->log,
+	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
@@ -439,7 +417,7 @@ control_alloc(const char *config_path, unsigned workers)
 	if (c == NULL)
 		return NULL;
 	c->magic = CONTROL_MAGIC;
-	c->nworkers = workers > 0 ? workers : cpu_count();
+	c->nworkers = workers > 0 ? workers : machine_cpus();
 	c->config_path = strdup(config_path);
 	c->workers = calloc(c->nworkers, sizeof(struct worker *));
 	c->boxes = calloc(c->nworkers, sizeof(struct mailbox *));
@@ -464,7 +442,7 @@ control_new(
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* an error of that file, not of ours */
-	raise_fd_limit(conf->settings.limits.connections);
+	machine_raise_fd_limit(conf->settings.limits.connections);
 	c = control_alloc(config_path, conf->settings.workers);
 	if (c == NULL) {
 		snprintf(why, why_size, "out of memory");
@@ -521,6 +499,7 @@ control_free(struct control *c)
 		mailbox_free(c->mailbox);
 	if (c->base != NULL)
 		event_base_free(c->base);
+	sticky_key_drop(c->sticky_key);
 	free(c->drained);
 	free(c->boxes);
 	free(c->workers);

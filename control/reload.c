@@ -240,6 +240,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		goto fail;
 	}
 	reload_weights(r, conf->spec);
+	spec_stick(conf->spec, r->parts.sticky_key);
 	if (pods_apply(r->parts.pods, conf->spec) < 0) {
 		reload_cancel(r);
 		goto fail;

@@ -15,6 +15,7 @@ struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct sticky_key;
 struct store;
 
 /* What a reload works on; all outlive it. */
@@ -29,6 +30,7 @@ struct reload_parts {
 	struct store *store;
 	struct events *events;
 	struct access_log *log;
+	struct sticky_key *sticky_key; /* see spec_stick() */
 };
 
 struct reload *reload_new(const struct reload_parts *parts);

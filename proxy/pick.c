@@ -129,6 +129,18 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 	return first;
 }
 
+struct pod *
+pick_stuck(struct worker *w, struct pod *pod, struct pod *const *tried,
+    unsigned ntried)
+{
+	for (unsigned i = 0; i < ntried; i++)
+		if (tried[i] == pod)
+			return NULL;
+	if (pod == NULL || avoided(w, pod, loop_now(&w->loop)))
+		return NULL;
+	return pod;
+}
+
 /* The heaviest other version that has a ready pod. */
 static const struct version *
 any_other(const struct service *s, const struct version *failed)

@@ -23,6 +23,13 @@ struct pod *pick_pod(struct worker *w, const struct service *s,
     unsigned ntried);
 
 /*
+ * The pod that the client sticks to (NULL: none); NULL when it was tried or
+ * has just refused a connection.
+ */
+struct pod *pick_stuck(struct worker *w, struct pod *pod,
+    struct pod *const *tried, unsigned ntried);
+
+/*
  * An attempt begins or ends: counted in the pod's requests in flight. Main is
  * told when the last one leaves a pod that is gone; the plan that has the
  * pod is dropped after that.

@@ -2,11 +2,14 @@
 #include "proxy/txn.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "conf/settings.h"
 #include "proxy/access_fill.h"
 #include "proxy/admit.h"
 #include "proxy/client.h"
+#include "proxy/conn.h"
 #include "proxy/http.h"
+#include "proxy/newcomer.h"
 #include "proxy/plan_use.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
@@ -15,6 +18,7 @@
 #include "router/balance.h"
 #include "router/choose.h"
 #include "router/plan.h"
+#include "router/sticky_find.h"
 #include "router/tally.h"
 
 /* Where it leads to, and what the pod gets in all attempts. */
@@ -34,13 +38,22 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 }
 
 static void
-txn_choose(struct txn *t, const struct request *r)
+txn_choose(struct txn *t, struct request *r)
 {
 	const struct service *s = t->service;
 	struct choice choice;
+	uint64_t now_s = 0;
 
-	choose_version(s, r, &choice);
-	t->version = choice.version;
+	t->newcomer = newcomer_greet(&s->terms->cohort,
+	    conn_is_tls(t->relay.client->session->conn), &t->arena, r);
+	if (sticky_is_on(s))
+		now_s = clock_wall_us() / 1000000;
+	choose_version(s, r, now_s, &choice);
+	t->version = t->stuck = choice.version;
+	t->stuck_pod = choice.pod;
+	t->cookie = (uint8_t)choice.cookie;
+	if (!choice.hashed) /* nothing depends on who he is */
+		t->newcomer = SPAN_NONE;
 	if (s->terms->balance->hashes)
 		t->key = hash_key_of(&s->terms->hash, r,
 		    session_address(t->relay.client->session));

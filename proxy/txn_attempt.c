@@ -84,9 +84,13 @@ void
 txn_connect(struct txn *t)
 {
 	struct upstream *u;
-	struct pod *pod = pick_pod(
-	    t->worker, t->service, t->version, t->key, t->tried, t->ntried);
+	struct pod *pod = NULL;
 
+	if (t->version == t->stuck)
+		pod = pick_stuck(t->worker, t->stuck_pod, t->tried, t->ntried);
+	if (pod == NULL)
+		pod = pick_pod(t->worker, t->service, t->version, t->key,
+		    t->tried, t->ntried);
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
 	if (pod == NULL && t->ntried > 0)

@@ -65,8 +65,12 @@ struct txn {
 	int8_t grpc_status; /* of the response, where the service counts it */
 	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
+	uint8_t cookie;		     /* enum choice_cookie, of ... */
+	const struct version *stuck; /* ... the version that was chosen */
+	struct pod *stuck_pod;	     /* of it; the cookie's, NULL = any */
 	struct span asked;    /* the head as the log shows it; in the arena */
 	uint64_t key;	      /* of the request, where the policy hashes */
+	struct span newcomer; /* Set-Cookie for a user new to the cohort */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */

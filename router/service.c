@@ -15,6 +15,8 @@
 #include "router/pod_finder.h"
 #include "router/pod_tls.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
+#include "router/sticky_pods.h"
 #include "router/tally.h"
 
 const struct version *
@@ -44,6 +46,7 @@ version_clear(struct version *v)
 	pod_tls_drop(v->tls);
 	draw_free(v->draw);
 	hash_ring_free(v->ring);
+	sticky_pods_free(v->sticky);
 	free(v->name);
 	free(v->pods);
 	free(v->weights);
@@ -129,6 +132,16 @@ take_pod(struct version *v, struct pod_finder *before,
 	return 0;
 }
 
+/* Where clients may stick to a pod, it is found by what their cookie says. */
+static int
+index_stuck(struct version *v, const struct service *s)
+{
+	if (!s->terms->sticky.pod || !sticky_is_on(s))
+		return 0;
+	v->sticky = sticky_pods_new(s->terms->sticky.key, v->pods, v->npods);
+	return v->sticky != NULL ? 0 : -1;
+}
+
 static int
 version_new(struct version *v, const struct version_spec *spec,
     const struct version *old, const struct service *s, unsigned nworkers,
@@ -140,6 +153,7 @@ version_new(struct version *v, const struct version_spec *spec,
 	if (version_init(v, spec->name, spec->weight, spec->npods,
 		spec->pod_weights, s->terms->balance) != 0)
 		return -1;
+	v->epoch = old != NULL ? old->epoch : s->epoch;
 	v->protocol = spec->protocol;
 	v->tls = pod_tls_hold(spec->tls);
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
@@ -154,7 +168,7 @@ version_new(struct version *v, const struct version_spec *spec,
 		    &s->terms->health, now_us);
 	}
 	pod_finder_fini(&before);
-	return rc;
+	return rc == 0 ? index_stuck(v, s) : -1;
 }
 
 /* All but the pods, for which there is room. */
@@ -165,6 +179,7 @@ version_alike(struct version *v, const struct version *old, size_t npods,
 	if (version_init(v, old->name, old->weight, npods, weights, balance) !=
 	    0)
 		return -1;
+	v->epoch = old->epoch;
 	v->protocol = old->protocol;
 	v->tls = pod_tls_hold(old->tls);
 	v->tally = tally_hold(old->tally);
@@ -179,6 +194,9 @@ version_copy(struct version *v, const struct version *old,
 		return -1;
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
+	if (old->sticky != NULL &&
+	    (v->sticky = sticky_pods_copy(old->sticky)) == NULL)
+		return -1;
 	return 0;
 }
 
@@ -267,6 +285,8 @@ service_new(struct service_spec *spec, const struct service *old,
 	if (s == NULL)
 		goto fail;
 	s->stable = spec->stable;
+	spec->terms.cohort.salt = cohort_salt(spec->name);
+	s->epoch = old != NULL ? old->epoch : 0;
 	s->terms = terms_take(&spec->terms);
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||
@@ -289,6 +309,7 @@ service_copy(const struct service *old)
 	if (s == NULL)
 		return NULL;
 	s->stable = old->stable;
+	s->epoch = old->epoch;
 	s->split = split_hold(old->split);
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
@@ -305,7 +326,7 @@ fail:
 
 static int
 version_with_pods(struct version *v, const struct version *old,
-    const struct pod_spec *pods, size_t n, const struct terms *terms,
+    const struct pod_spec *pods, size_t n, const struct service *s,
     uint64_t now_us)
 {
 	struct pod_finder before = {.version = old};
@@ -315,13 +336,13 @@ version_with_pods(struct version *v, const struct version *old,
 	for (size_t i = 0; weights != NULL && i < n; i++)
 		weights[i] = pods[i].weight;
 	if (weights != NULL)
-		rc = version_alike(v, old, n, weights, terms->balance);
+		rc = version_alike(v, old, n, weights, s->terms->balance);
 	free(weights);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = take_pod(v, &before, &pods[i].address, pods[i].order,
-		    &terms->health, now_us);
+		    &s->terms->health, now_us);
 	pod_finder_fini(&before);
-	return rc;
+	return rc == 0 ? index_stuck(v, s) : -1;
 }
 
 int
@@ -332,7 +353,7 @@ service_set_pods(struct service *s, const struct version *old,
 
 	version_clear(v);
 	*v = (struct version){.index = old->index};
-	return version_with_pods(v, old, pods, n, s->terms, now_us);
+	return version_with_pods(v, old, pods, n, s, now_us);
 }
 
 struct service *
@@ -448,6 +469,8 @@ version_settle(struct version *v, bool checked)
 	}
 	if (v->ring != NULL)
 		hash_ring_fill(v->ring, v->ready, weights, v->nready);
+	if (v->sticky != NULL)
+		sticky_pods_settle(v->sticky);
 	if (v->draw == NULL)
 		return;
 	if (all_equal(weights, v->nready)) {

@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "router/cohort.h"
 #include "router/hash_key.h"
 #include "router/health.h"
+#include "router/sticky.h"
 
 struct balance_ops;
 
@@ -41,8 +43,10 @@ struct terms {
 	int refs; /* main only; 0 while they are part of a spec */
 	const struct balance_ops *balance;
 	struct hash_key hash; /* on nothing, unless the policy hashes */
+	struct cohort cohort; /* who is given a version together by weight */
 	struct health_rules health;
 	struct retry_spec retry;
+	struct sticky sticky;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */

@@ -645,6 +645,28 @@ def test_one_address_in_two_services(proxy, app):
     assert state(p, one) == "maint" and get(p.port, "/b").status == 503
 
 
+def test_clients_that_stick_to_a_pod(shop, pod):
+    """They stay where they are when pods join, and go when theirs drains."""
+    one, two, three = (pod(lambda a, n=n: app_answer(n))
+                       for n in ("one", "two", "three"))
+    p = shop({"v1": [one.port, two.port]}, service={
+        "sticky": {"cookie": "stick", "ttl": "1h", "pod": True}})
+    reply = get(p.port)
+    mine = reply.json()["appVersion"]
+    cookie = reply.get("Set-Cookie").split(";")[0]
+
+    def where():
+        return {get(p.port, fields=[("Cookie", cookie)]).json()["appVersion"]
+                for _ in range(12)}
+    p.cli("pod", "add", "shop", "v1", address(three.port), check=True)
+    assert where() == {mine}
+    port = {"one": one, "two": two}[mine].port
+    p.cli("pod", "drain", "shop", "v1", address(port), check=True)
+    assert mine not in where()
+    p.cli("pod", "ready", "shop", "v1", address(port), check=True)
+    assert where() == {mine}
+
+
 def test_thousands_of_pods(shop):
     """Each change is one plan; ten thousand pods are no square of them."""
     p = shop({"v1": []})
