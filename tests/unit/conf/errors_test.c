@@ -10,10 +10,10 @@ static const struct row whole_file[] = {
 	 "listen and services\n"},
     {"# only this\n", "1:1: the file is empty, expected a map with at least "
 		      "the keys listen and services\n"},
-    {"hello", "1:1: expected a map with the keys listen, admin, workers, "
+    {"hello", "1:1: expected a map with the keys listen, admin, state, workers, "
 	      "timeouts, limits, forward, access_log, services, found a "
 	      "string\n"},
-    {"[a]", "1:1: expected a map with the keys listen, admin, workers, "
+    {"[a]", "1:1: expected a map with the keys listen, admin, state, workers, "
 	    "timeouts, limits, forward, access_log, services, found a "
 	    "list\n"},
     {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
@@ -22,7 +22,7 @@ static const struct row whole_file[] = {
     {TOP "listne: 1\n" REST,
 	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
     {TOP "backend: 1\n" REST,
-	"2:1: unknown key \"backend\", known: listen, admin, workers, "
+	"2:1: unknown key \"backend\", known: listen, admin, state, workers, "
 	"timeouts, limits, forward, access_log, services\n"},
     {TOP "workers: 1\nworkers: 2\n" REST,
 	"3:1: duplicate key \"workers\", first on line 2\n"},
@@ -42,8 +42,8 @@ static const struct row whole_file[] = {
 	"4:27: " WANT_ADDRESS "\"1\"\n"
 	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
-	"7:1: unknown key \"who\", known: listen, admin, workers, timeouts, "
-	"limits, forward, access_log, services\n"},
+	"7:1: unknown key \"who\", known: listen, admin, state, workers, "
+	"timeouts, limits, forward, access_log, services\n"},
 };
 
 static const struct row top_keys[] = {
@@ -83,7 +83,11 @@ static const struct row top_keys[] = {
 	"1:50: expected true or false, found \"v2\"\n"},
     {"listen: [{proxy_protocol: true}]\n" REST,
 	"1:10: missing key \"address\"\n"},
-    {TOP "state: /var/lib/shunt.db\n" REST, "2:1: \"state\" " NOT_YET "\n"},
+    {TOP "state: /var/lib/shunt.db\n" REST, ""},
+    {TOP "state: \"\"\n" REST, "2:8: expected a path, found \"\"\n"},
+    {TOP "state: /var/lib/\n" REST,
+	"2:8: expected a path, found \"/var/lib/\"\n"},
+    {TOP "state: {path: x}\n" REST, "2:8: expected a path, found a map\n"},
     {TOP "access_log: {path: \"-\", format: combined}\n" REST, ""},
     {TOP "access_log: {path: /var/log/shunt.log}\n" REST, ""},
     {TOP "access_log: {}\n" REST, "2:13: missing key \"path\"\n"},
