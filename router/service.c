@@ -107,11 +107,9 @@ join(const struct address *address, const struct health_rules *rules,
 
 	if (p == NULL)
 		return NULL;
-	p->health.joined_us = now_us;
-	if (!rules->enabled || rules->initial_up) {
-		p->checked = POD_UP;
+	p->checked = health_join(rules, &p->health, now_us);
+	if (p->checked == POD_UP)
 		pod_settle(p, NULL);
-	}
 	return p;
 }
 

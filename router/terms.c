@@ -44,6 +44,6 @@ void
 terms_clear(struct terms *t)
 {
 	free(t->hash.name);
-	free(t->health.path);
+	health_rules_clear(&t->health);
 	*t = (struct terms){0};
 }
