@@ -214,10 +214,10 @@ static const struct row sockets[] = {
 	"4:75: expected at most 107 bytes behind \"unix:\", found "
 	"\"unix:/aaaaaaaaabaaaaaaaaabaaaaaaaaabaaaaaaaaabaa...\"\n"},
     {PODS("unix:/a, unix:/a, 'unix:@a', {address: unix:/a}"),
-	"4:35: duplicate address \"unix:/a\", first on line 4\n"
-	"4:55: duplicate address \"unix:/a\", first on line 4\n"},
+	"4:37: duplicate address \"unix:/a\", first on line 4\n"
+	"4:57: duplicate address \"unix:/a\", first on line 4\n"},
     {PODS("{address: unix:a}"),
-	"4:36: expected a path that begins with / behind \"unix:\", or @ and "
+	"4:38: expected a path that begins with / behind \"unix:\", or @ and "
 	"an abstract name, found \"unix:a\"\n"},
     {"listen: [{address: unix:/run/shunt.sock}]\n" REST,
 	"1:20: only pods can have the address of a Unix socket: expected an "
@@ -227,11 +227,11 @@ static const struct row sockets[] = {
 	"address such as 127.0.0.1:9900 or [::1]:9900\n"},
     {PODS("unix:/a, 127.0.0.1:1") "    tls: {verify: false}\n", ""},
     {PODS("127.0.0.1:1, unix:/a") "    tls: {}\n",
-	"4:39: a Unix socket has no IP address to be verified: expected "
+	"4:41: a Unix socket has no IP address to be verified: expected "
 	"\"name\" or \"verify: false\" in \"tls\"\n"},
     {PODS("127.0.0.1:1, unix:/a") "    tls: {name: shop.internal}\n", ""},
     {PODS("127.0.0.1:1, unix:/a") "    protocol: h2\n",
-	"4:39: a Unix socket has no IP address to be verified: expected "
+	"4:41: a Unix socket has no IP address to be verified: expected "
 	"\"name\" or \"verify: false\" in \"tls\"\n"},
 };
 
