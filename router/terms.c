@@ -44,6 +44,7 @@ void
 terms_clear(struct terms *t)
 {
 	free(t->hash.name);
+	free(t->cohort.key.name);
 	health_rules_clear(&t->health);
 	*t = (struct terms){0};
 }
