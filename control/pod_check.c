@@ -109,30 +109,6 @@ check_unmade(struct pod_check *c)
 	check_end(c, CHECK_UNMADE, "out of memory");
 }
 
-static void
-check_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct pod_check *c = arg;
-	char reason[sizeof(c->reason)];
-	enum check_result result = CHECK_BAD;
-	check_done *done;
-	void *done_arg;
-
-	(void)fd;
-	(void)what;
-	CHECK_OBJ(c, POD_CHECK_MAGIC);
-	snprintf(reason, sizeof(reason), "timeout after %u ms",
-	    c->wish.terms->health.timeout_ms);
-	if (c->step == CHECK_OVER) {
-		result = c->result;
-		memcpy(reason, c->reason, sizeof(reason));
-	}
-	done = c->done;
-	done_arg = c->arg;
-	check_free(c);
-	done(done_arg, result, reason);
-}
-
 /* Errors of connect(2) that say nothing about the pod. */
 static bool
 is_ours(const struct address *a, int error)
@@ -268,6 +244,36 @@ check_on_readable(struct pod_check *c)
 		check_closed(c);
 	else if (errno != EAGAIN && errno != EINTR)
 		check_end(c, CHECK_BAD, "read: %s", strerror(errno));
+}
+
+/*
+ * Over, or out of time: but that we come late to look does not make the pod
+ * late, so what has come by now counts.
+ */
+static void
+check_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct pod_check *c = arg;
+	char reason[sizeof(c->reason)];
+	enum check_result result = CHECK_BAD;
+	check_done *done;
+	void *done_arg;
+
+	(void)fd;
+	(void)what;
+	CHECK_OBJ(c, POD_CHECK_MAGIC);
+	if (c->step == CHECK_ANSWER && c->wire == NULL)
+		check_on_readable(c);
+	snprintf(reason, sizeof(reason), "timeout after %u ms",
+	    c->wish.terms->health.timeout_ms);
+	if (c->step == CHECK_OVER) {
+		result = c->result;
+		memcpy(reason, c->reason, sizeof(reason));
+	}
+	done = c->done;
+	done_arg = c->arg;
+	check_free(c);
+	done(done_arg, result, reason);
 }
 
 /* Connected, and over TLS shaken hands. */
