@@ -64,12 +64,3 @@ pod_settle(struct pod *p, const char *reason)
 		snprintf(p->reason, sizeof p->reason, "%s", reason);
 	return p->state != was;
 }
-
-void
-pod_check_anew(struct pod *p, const struct health_rules *rules, uint64_t now_us)
-{
-	bool up = !rules->enabled || rules->initial_up;
-
-	p->health = (struct health){.joined_us = now_us};
-	p->checked = up ? POD_UP : POD_STARTING;
-}

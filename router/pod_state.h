@@ -43,11 +43,4 @@ const char *pod_state_name(enum pod_state s);
  */
 bool pod_settle(struct pod *p, const char *reason);
 
-/*
- * Forgets what checks have said: it is as if it joined now, by these rules.
- * Its state is not settled yet.
- */
-void pod_check_anew(
-    struct pod *p, const struct health_rules *rules, uint64_t now_us);
-
 #endif

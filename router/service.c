@@ -110,7 +110,7 @@ join(const struct address *address, enum pod_order order,
 	if (p == NULL)
 		return NULL;
 	p->order = order;
-	pod_check_anew(p, rules, now_us);
+	p->checked = health_join(rules, &p->health, now_us);
 	pod_settle(p, pod_order_reason(order));
 	return p;
 }
