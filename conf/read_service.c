@@ -336,6 +336,16 @@ const struct option service_options[] = {
 	OPTION_FIELD(struct service_spec, terms.retry),
     },
     {
+	.key = "mirror",
+	.read = read_mirror,
+	.absent = "nothing is mirrored",
+	.help = "A version that gets a share of the requests once more, as "
+		"copies whose answers are discarded and counted.",
+	.shape = OPTION_MAP,
+	.sub = mirror_options,
+	OPTION_FIELD(struct service_spec, terms.mirror),
+    },
+    {
 	.key = "empty",
 	.read = option_read_word,
 	.words = empty_words,

@@ -35,6 +35,7 @@ extern const struct option hsts_options[];	  /* of read_hsts() */
 extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
+extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option balance_options[];	  /* struct service_spec */
 extern const struct option cohort_options[];	  /* of read_cohort() */
 extern const struct option sticky_options[];	  /* struct sticky */
@@ -59,6 +60,7 @@ option_reader read_rules;      /* struct service_spec */
 option_reader read_match;      /* struct match * */
 option_reader read_pods;       /* struct version_spec */
 option_reader read_balance;    /* struct service_spec */
+option_reader read_mirror;     /* struct mirror_spec */
 option_reader read_cohort;     /* struct cohort */
 option_reader read_hash_name;  /* struct hash_key, by the row's own key */
 option_reader read_seconds;    /* uint64_t, milliseconds: of whole seconds */
@@ -114,7 +116,7 @@ bool read_block(struct errors *e, const struct node *value, struct cidr *block);
  * the i-th member there is the i-th element here.
  */
 
-/* Turns the names of versions in stable, weights and rules into indexes. */
+/* Names of versions in stable, weights, rules and mirror to indexes. */
 void resolve_versions(
     struct errors *e, const struct node *service, struct service_spec *s);
 /* `protocol` and `tls` of a service and of its versions, to the versions. */

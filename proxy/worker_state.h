@@ -29,6 +29,7 @@ struct field;
 struct mailbox;
 struct plan_use;
 struct session;
+struct shadow;
 struct settings;
 struct trunk;
 struct txn;
@@ -36,6 +37,7 @@ struct upstream;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(upstream_list, upstream);
+TAILQ_HEAD(shadow_list, shadow);
 
 struct worker {
 	unsigned magic;
@@ -67,6 +69,7 @@ struct worker {
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;
+	struct shadow_list shadows; /* of requests that are being mirrored */
 
 	/* HTTP/2 clients that did too much of something; read by main */
 	_Atomic uint64_t h2_floods[H2_FLOOD_COUNT];

@@ -19,6 +19,7 @@
 
 struct draw;
 struct hash_ring;
+struct mirror;
 struct pod;
 struct split;
 struct sticky_pods;
@@ -57,8 +58,9 @@ struct service {
 	uint32_t epoch; /* the highest that a version ever had */
 	struct split *split;
 	struct ruleset *rules;
-	struct terms *terms; /* held; unchanged */
-	struct tally *own;   /* answers the proxy made itself */
+	struct terms *terms;   /* held; unchanged */
+	struct tally *own;     /* answers the proxy made itself */
+	struct mirror *mirror; /* NULL = it has none */
 };
 
 struct plan {

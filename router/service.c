@@ -10,6 +10,7 @@
 #include "router/choose.h"
 #include "router/draw.h"
 #include "router/hash_ring.h"
+#include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/pod_finder.h"
@@ -291,6 +292,7 @@ service_new(struct service_spec *spec, const struct service *old,
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
+	    mirror_make(s, old, nworkers) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
 	s->rules = rules;
@@ -318,6 +320,8 @@ service_copy(const struct service *old)
 		if (version_copy(&s->versions[i], &old->versions[i],
 			s->terms->balance) != 0)
 			goto fail;
+	if (mirror_copy(s, old) != 0)
+		goto fail;
 	return s;
 fail:
 	service_drop(s);
@@ -374,6 +378,7 @@ service_drop(struct service *s)
 		return;
 	for (size_t i = 0; i < s->nversions; i++)
 		version_clear(&s->versions[i]);
+	mirror_free(s->mirror);
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
@@ -486,4 +491,5 @@ service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
 		version_settle(&s->versions[i], s->terms->health.enabled);
+	mirror_settle(s);
 }
