@@ -36,6 +36,7 @@ extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option balance_options[];	  /* struct service_spec */
+extern const struct option outlier_options[];	  /* struct outlier_rules */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
@@ -56,6 +57,7 @@ option_reader read_rules;     /* struct service_spec */
 option_reader read_match;     /* struct match * */
 option_reader read_pods;      /* struct version_spec */
 option_reader read_balance;   /* struct service_spec */
+option_reader read_outlier;   /* struct outlier_rules */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
 option_reader read_tls;	      /* struct tls_settings * */

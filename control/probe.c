@@ -398,7 +398,7 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
 				probe_adopt(probes_find(p, v->pods[k]), ch, v);
 			up += v->pods[k]->state == POD_UP;
 		}
-		if (up != v->nready)
+		if (up != v->nup)
 			roster_dirty(p->roster, s->name);
 	}
 }

@@ -13,6 +13,7 @@
 #include "control/publish.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/tally.h"
 
 #define ROSTER_MAGIC 0x4057e001u
 /* How long until a plan that found no memory is tried again. */
@@ -169,6 +170,27 @@ roster_dirty(struct roster *r, const char *service)
 		flush_in(r, 0);
 }
 
+static void
+count_move(const struct roster *r, const char *service, const char *version,
+    enum pod_state to)
+{
+	const struct service *s =
+	    plan_service(publish_current(r->publish), service);
+	const struct version *v =
+	    s != NULL ? service_version(s, version) : NULL;
+
+	if (v != NULL)
+		v->tally->moves[to]++;
+}
+
+/* Up or not; ordered away or not, which panic counts by. */
+static bool
+is_asked_alike(enum pod_state a, enum pod_state b)
+{
+	return (a == POD_UP) == (b == POD_UP) &&
+	       (a >= POD_DRAINING) == (b >= POD_DRAINING);
+}
+
 bool
 roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason)
@@ -180,7 +202,8 @@ roster_settle(struct roster *r, const char *service, const char *version,
 		return false;
 	events_pod(r->events, service, version, pod->address.text,
 	    pod_state_name(was), pod_state_name(pod->state), pod->reason);
-	if ((was == POD_UP) != (pod->state == POD_UP))
+	count_move(r, service, version, pod->state);
+	if (!is_asked_alike(was, pod->state))
 		roster_dirty(r, service);
 	return true;
 }

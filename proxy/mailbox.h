@@ -27,7 +27,8 @@ enum message_kind {
 	MSG_PLAN_TAKEN, /* in answer to MSG_PLAN */
 	MSG_PLAN_LEFT,	/* the last request on this plan is over */
 	MSG_LISTENER_CLOSED,
-	MSG_DRAINED, /* no client connection is left */
+	MSG_DRAINED,   /* no client connection is left */
+	MSG_POD_FAILS, /* one has: see router/outlier.h */
 };
 
 struct message {

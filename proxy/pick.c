@@ -17,16 +17,18 @@
  * that fails fast would be the best of all. */
 #define FAILURE_US 1000000u
 
-static uint64_t *
-avoid_until(const struct worker *w, struct pod *pod)
-{
-	return &pod->slots[w->index].avoid_until_us;
-}
-
 void
 pick_avoid(struct worker *w, struct pod *pod)
 {
-	*avoid_until(w, pod) = loop_now(&w->loop) + AVOID_US;
+	pod->slots[w->index].avoid_until_us = loop_now(&w->loop) + AVOID_US;
+}
+
+/* In panic only what refused this worker just now is passed over. */
+static bool
+is_avoided(struct worker *w, const struct version *v, const struct pod *pod)
+{
+	return pod->slots[w->index].avoid_until_us > loop_now(&w->loop) ||
+	       (outlier_suspect(&pod->row) && !v->panic);
 }
 
 void
@@ -88,7 +90,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 
 	CHECK(ntried <= PICK_TRIED_MAX);
 	first = balance_pick(s->terms->balance, &pick);
-	if (first == NULL || *avoid_until(w, first) <= loop_now(&w->loop))
+	if (first == NULL || !is_avoided(w, v, first))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
 	pick.tried = not_these;
@@ -99,7 +101,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 		pod = balance_pick(s->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (*avoid_until(w, pod) <= loop_now(&w->loop))
+		if (!is_avoided(w, v, pod))
 			return pod;
 	}
 	return first;

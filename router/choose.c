@@ -206,7 +206,7 @@ choose(const struct service *s, const struct request *r, bool draw,
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
-	if (c->wanted->nready == 0 && empty_stable && stable->nready > 0) {
+	if (c->wanted->nup == 0 && empty_stable && stable->nup > 0) {
 		c->by = CHOICE_STABLE;
 		c->version = stable;
 	}

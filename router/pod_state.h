@@ -35,7 +35,8 @@ const char *pod_state_name(enum pod_state s);
 /*
  * Sets the state that follows from pod->order, ->ejected and ->checked; true
  * when it is another one than before. The reason (why, for people) is kept as
- * long as the pod is not up, and may be NULL to leave it as it is.
+ * long as the pod is not up, and may be NULL to leave it as it is. A pod that
+ * checks find down is ejected no longer: its way back is theirs.
  */
 bool pod_settle(struct pod *p, const char *reason);
 

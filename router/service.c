@@ -81,8 +81,8 @@ version_init(struct version *v, const char *name, uint64_t weight, size_t npods,
 		return -1;
 	for (size_t i = 0; i < npods; i++)
 		v->weights[i] = weights != NULL ? weights[i] : 1;
-	if (!all_equal(v->weights, npods) &&
-	    (v->draw = draw_new(npods)) == NULL)
+	v->draw = draw_new(npods); /* until it is settled */
+	if (v->draw == NULL)
 		return -1;
 	if (balance->hashes &&
 	    (v->ring = hash_ring_new(v->weights, npods)) == NULL)
@@ -197,6 +197,20 @@ add_versions(struct service *s, const struct service_spec *spec,
 	return 0;
 }
 
+/* What a service begins with need not warm up. */
+static void
+season(struct service *s)
+{
+	for (size_t i = 0; i < s->nversions; i++) {
+		for (size_t k = 0; k < s->versions[i].npods; k++) {
+			struct pod *p = s->versions[i].pods[k];
+
+			p->seasoned = p->state != POD_UP;
+			p->warmth = POD_WARM;
+		}
+	}
+}
+
 /* Versions of the same names in the same order. */
 static bool
 same_versions(const struct service_spec *spec, const struct service *old)
@@ -250,6 +264,8 @@ service_new(struct service_spec *spec, const struct service *old,
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
+	if (old == NULL)
+		season(s);
 	s->rules = rules;
 	return s;
 fail:
@@ -377,19 +393,55 @@ raise_unchecked(struct pod *p)
 	pod_settle(p, NULL);
 }
 
+/* States as the terms have them, and who of the pods is how. */
 static void
-version_settle(struct version *v, bool checked)
+count_pods(struct version *v, const struct terms *terms)
+{
+	v->nup = v->nleft = 0;
+	for (size_t i = 0; i < v->npods; i++) {
+		struct pod *p = v->pods[i];
+
+		if (!terms->health.enabled)
+			raise_unchecked(p);
+		if (terms->slow_start_ms == 0)
+			p->warmth = POD_WARM;
+		v->nup += p->state == POD_UP;
+		v->nleft += p->order == POD_ORDER_NONE;
+	}
+	v->panic = (uint64_t)v->nup * OUTLIER_WHOLE <
+		   (uint64_t)v->nleft * terms->panic;
+}
+
+/*
+ * Whether weights are counted in POD_WARM parts, of which a new pod has some.
+ * A hash moves as few keys as it can, so for it no pod is new; nor is one
+ * among so many that the parts would not add up in 32 bits.
+ */
+static bool
+starts_slowly(const struct version *v, const struct terms *terms)
+{
+	return terms->slow_start_ms > 0 && v->ring == NULL &&
+	       v->npods <= UINT32_MAX / DRAW_WEIGHT_MAX;
+}
+
+static void
+version_settle(struct version *v, const struct terms *terms)
 {
 	uint16_t *weights = v->ready_weights;
+	bool slowly = starts_slowly(v, terms);
 
+	count_pods(v, terms);
 	v->nready = 0;
 	for (size_t i = 0; i < v->npods; i++) {
-		if (!checked)
-			raise_unchecked(v->pods[i]);
-		if (v->pods[i]->state != POD_UP)
+		const struct pod *p = v->pods[i];
+
+		if (v->panic ? p->order != POD_ORDER_NONE : p->state != POD_UP)
 			continue;
 		v->ready[v->nready] = v->pods[i];
-		weights[v->nready++] = v->weights[i];
+		weights[v->nready] = v->weights[i];
+		if (slowly)
+			weights[v->nready] *= p->warmth;
+		v->nready++;
 	}
 	if (v->ring != NULL)
 		hash_ring_fill(v->ring, v->ready, weights, v->nready);
@@ -407,5 +459,5 @@ void
 service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
-		version_settle(&s->versions[i], s->terms->health.enabled);
+		version_settle(&s->versions[i], s->terms);
 }

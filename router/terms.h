@@ -12,6 +12,7 @@
 
 #include "router/hash_key.h"
 #include "router/health.h"
+#include "router/outlier.h"
 
 struct balance_ops;
 
@@ -42,6 +43,10 @@ struct terms {
 	const struct balance_ops *balance;
 	struct hash_key hash; /* on nothing, unless the policy hashes */
 	struct health_rules health;
+	struct outlier_rules outlier;
+	uint32_t
+	    panic; /* of OUTLIER_WHOLE: with less up all are asked; 0 = off */
+	uint32_t slow_start_ms; /* of a pod that comes up; 0 = none */
 	struct retry_spec retry;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */

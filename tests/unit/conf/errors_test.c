@@ -206,10 +206,9 @@ static const struct row service_keys[] = {
 	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
     {SHOP "    cohort: {header: X-User}\n",
 	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
-    {SHOP "    sticky: {cookie: a}\n    outlier: {}\n    release: {}\n",
+    {SHOP "    sticky: {cookie: a}\n    release: {}\n",
 	"5:5: \"sticky\" " NOT_YET "\n"
-	"6:5: \"outlier\" " NOT_YET "\n"
-	"7:5: \"release\" " NOT_YET "\n"},
+	"6:5: \"release\" " NOT_YET "\n"},
     {SHOP "    balance: hash\n",
 	"5:14: expected what to hash, as in {hash: client}\n"},
     {SHOP "    balance: {hash: path}\n",
