@@ -329,6 +329,16 @@ const struct option service_options[] = {
 	OPTION_FIELD(struct service_spec, terms.slow_start_ms),
     },
     {
+	.key = "ramp",
+	.read = option_read_value,
+	.kind = OPT_DURATION,
+	.max = 24 * HOUR,
+	.fallback = "0s",
+	.help = "Over this time a version whose first pod comes up grows into "
+		"its share; the rest goes to the stable version.",
+	OPTION_FIELD(struct service_spec, terms.ramp_ms),
+    },
+    {
 	.key = "errors",
 	.read = option_read_map,
 	.absent = "the defaults below",

@@ -39,8 +39,7 @@ warmup_on_step(evutil_socket_t fd, short what, void *arg)
 	for (size_t i = 0; i < plan->nservices; i++) {
 		const struct service *s = plan->services[i];
 
-		if (s->terms->slow_start_ms > 0 &&
-		    slow_start_step(s, now, &next))
+		if (slow_start_step(s, now, &next))
 			roster_dirty(w->roster, s->name);
 	}
 	if (next == NEVER)
@@ -88,6 +87,6 @@ void
 warmup_look(struct warmup *w)
 {
 	CHECK_OBJ(w, WARMUP_MAGIC);
-	if (!w->stopped && !evtimer_pending(&w->step, NULL))
+	if (!w->stopped)
 		warmup_on_step(-1, 0, w);
 }

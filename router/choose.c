@@ -202,7 +202,7 @@ choose(const struct service *s, const struct request *r, bool draw,
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else {
 		c->by = CHOICE_WEIGHT;
-		version = ticket(s->split, draw);
+		version = ticket(s->ramp != NULL ? s->ramp : s->split, draw);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];

@@ -179,9 +179,11 @@ outlier_cause(const struct outlier_rules *rules, const struct version *v,
 	if (standing == OUTLIER_CONNECTS && connects < rules->connect_failures)
 		connects = rules->connect_failures;
 	if (reached(connects, rules->connect_failures))
-		snprintf(buf, size, "%u connections in a row failed", connects);
+		snprintf(buf, size, "%u connection%s in a row failed", connects,
+		    connects == 1 ? "" : "s");
 	else if (reached(in_row, rules->consecutive_errors))
-		snprintf(buf, size, "%u errors in a row", in_row);
+		snprintf(buf, size, "%u error%s in a row", in_row,
+		    in_row == 1 ? "" : "s");
 	else
 		return ratio_cause(rules, v, p, now_us, buf, size);
 	return buf;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "router/match.h"
+#include "router/ramp.h"
 #include "router/spec.h"
 #include "router/terms.h"
 
@@ -40,6 +41,7 @@ struct version {
 	size_t nup;   /* of all: up; fewer than nready only in panic */
 	size_t nleft; /* of all: that people have not ordered away */
 	bool panic;   /* so few are up that all that are left are ready */
+	struct ramp ramp;
 	/* what balance policies look up, made for those that are ready */
 	struct draw *draw;	/* NULL = they weigh the same */
 	struct hash_ring *ring; /* NULL, unless the policy hashes */
@@ -55,6 +57,7 @@ struct service {
 	size_t nversions;
 	size_t stable;
 	struct split *split;
+	struct split *ramp; /* instead, while a version ramps up; or NULL */
 	struct ruleset *rules;
 	struct terms *terms; /* held; unchanged */
 	struct tally *own;   /* answers the proxy made itself */

@@ -13,6 +13,7 @@
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/pod_tls.h"
+#include "router/ramp.h"
 #include "router/split.h"
 #include "router/tally.h"
 
@@ -128,6 +129,9 @@ version_new(struct version *v, const struct version_spec *spec,
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
 	if (v->tally == NULL)
 		return -1;
+	v->ramp = old != NULL
+		      ? old->ramp
+		      : (struct ramp){.empty = true, .warmth = POD_WARM};
 	for (size_t i = 0; i < spec->npods; i++) {
 		const struct address *address = &spec->pods[i];
 		struct pod *p = NULL;
@@ -154,6 +158,7 @@ version_copy(struct version *v, const struct version *old,
 	v->protocol = old->protocol;
 	v->tls = pod_tls_hold(old->tls);
 	v->tally = tally_hold(old->tally);
+	v->ramp = old->ramp;
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
 	return 0;
@@ -202,6 +207,8 @@ static void
 season(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++) {
+		s->versions[i].ramp.seasoned = true;
+		s->versions[i].ramp.empty = false;
 		for (size_t k = 0; k < s->versions[i].npods; k++) {
 			struct pod *p = s->versions[i].pods[k];
 
@@ -283,6 +290,7 @@ service_copy(const struct service *old)
 		return NULL;
 	s->stable = old->stable;
 	s->split = split_hold(old->split);
+	s->ramp = old->ramp != NULL ? split_hold(old->ramp) : NULL;
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
 	s->own = tally_hold(old->own);
@@ -317,6 +325,7 @@ service_drop(struct service *s)
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
+	split_drop(s->ramp);
 	terms_drop(s->terms);
 	free(s->versions);
 	free(s->name);
@@ -395,7 +404,7 @@ raise_unchecked(struct pod *p)
 
 /* States as the terms have them, and who of the pods is how. */
 static void
-count_pods(struct version *v, const struct terms *terms)
+count_pods(struct version *v, const struct terms *terms, bool slowly)
 {
 	v->nup = v->nleft = 0;
 	for (size_t i = 0; i < v->npods; i++) {
@@ -403,7 +412,7 @@ count_pods(struct version *v, const struct terms *terms)
 
 		if (!terms->health.enabled)
 			raise_unchecked(p);
-		if (terms->slow_start_ms == 0)
+		if (!slowly)
 			p->warmth = POD_WARM;
 		v->nup += p->state == POD_UP;
 		v->nleft += p->order == POD_ORDER_NONE;
@@ -430,7 +439,7 @@ version_settle(struct version *v, const struct terms *terms)
 	uint16_t *weights = v->ready_weights;
 	bool slowly = starts_slowly(v, terms);
 
-	count_pods(v, terms);
+	count_pods(v, terms, slowly);
 	v->nready = 0;
 	for (size_t i = 0; i < v->npods; i++) {
 		const struct pod *p = v->pods[i];
@@ -460,4 +469,5 @@ service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
 		version_settle(&s->versions[i], s->terms);
+	ramp_settle(s);
 }

@@ -1,4 +1,4 @@
-/* Pods that warm up. */
+/* Pods and versions that warm up. */
 #include "router/slow_start.h"
 
 #include "router/plan.h"
@@ -6,14 +6,6 @@
 
 /* A step, at least: each of them is a plan. */
 #define STEP_MIN_US 100000u
-
-static uint64_t
-step_us(const struct service *s)
-{
-	const uint64_t us = (uint64_t)s->terms->slow_start_ms * 1000 / POD_WARM;
-
-	return us > STEP_MIN_US ? us : STEP_MIN_US;
-}
 
 /* From POD_COLD at first to POD_WARM when the time is over. */
 static uint8_t
@@ -24,36 +16,45 @@ warmth_after(uint64_t us, uint64_t whole_us)
 	return (uint8_t)(POD_COLD + (POD_WARM - POD_COLD) * us / whole_us);
 }
 
+/* True when it takes another share. */
 static bool
-step(const struct service *s, struct pod *p, uint64_t now_us)
+warm(uint8_t *warmth, uint64_t *since_us, uint32_t whole_ms, uint64_t now_us,
+    uint64_t *next_us)
 {
-	const uint64_t whole_us = (uint64_t)s->terms->slow_start_ms * 1000;
-	const uint8_t was = p->warmth;
+	const uint64_t whole_us = (uint64_t)whole_ms * 1000;
+	const uint8_t was = *warmth;
+	uint64_t step_us = whole_us / POD_WARM;
 
-	if (p->warms_us == 0)
-		p->warms_us = now_us;
-	p->warmth = warmth_after(now_us - p->warms_us, whole_us);
-	return p->warmth != was;
+	if (was == POD_WARM)
+		return false;
+	if (*since_us == 0)
+		*since_us = now_us;
+	*warmth = warmth_after(now_us - *since_us, whole_us);
+	if (step_us < STEP_MIN_US)
+		step_us = STEP_MIN_US;
+	if (*warmth < POD_WARM && step_us < *next_us)
+		*next_us = step_us;
+	return *warmth != was;
 }
 
 bool
 slow_start_step(const struct service *s, uint64_t now_us, uint64_t *next_us)
 {
-	bool changed = false, warming = false;
+	const struct terms *terms = s->terms;
+	bool changed = false;
 
 	for (size_t i = 0; i < s->nversions; i++) {
-		const struct version *v = &s->versions[i];
+		struct version *v = &s->versions[i];
 
+		changed |= warm(&v->ramp.warmth, &v->ramp.warms_us,
+		    terms->ramp_ms, now_us, next_us);
 		for (size_t k = 0; k < v->npods; k++) {
 			struct pod *p = v->pods[k];
 
-			if (p->state != POD_UP || p->warmth == POD_WARM)
-				continue;
-			changed |= step(s, p, now_us);
-			warming |= p->warmth < POD_WARM;
+			if (p->state == POD_UP)
+				changed |= warm(&p->warmth, &p->warms_us,
+				    terms->slow_start_ms, now_us, next_us);
 		}
 	}
-	if (warming && step_us(s) < *next_us)
-		*next_us = step_us(s);
 	return changed;
 }

@@ -47,6 +47,7 @@ struct terms {
 	uint32_t
 	    panic; /* of OUTLIER_WHOLE: with less up all are asked; 0 = off */
 	uint32_t slow_start_ms; /* of a pod that comes up; 0 = none */
+	uint32_t ramp_ms; /* of a version whose first pod comes up; 0 = none */
 	struct retry_spec retry;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
