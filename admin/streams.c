@@ -162,6 +162,8 @@ stream_pump(struct stream *st)
 	struct evbuffer *piece;
 	bool good = true;
 
+	if (e != NULL && e->id != st->sent + 1)
+		return false;
 	if (e == NULL || backlog >= BACKLOG_MAX)
 		return true;
 	piece = evbuffer_new();
@@ -169,7 +171,7 @@ stream_pump(struct stream *st)
 		return false;
 	while (good && e != NULL &&
 	       backlog + evbuffer_get_length(piece) < BACKLOG_MAX) {
-		good = e->id == st->sent + 1 && add_event(piece, e);
+		good = add_event(piece, e);
 		st->sent = e->id;
 		e = events_next(events, st->sent);
 	}

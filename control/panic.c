@@ -16,10 +16,10 @@ tell(struct events *ev, const struct service *s, const struct version *v)
 	if (v->panic)
 		snprintf(words, sizeof words,
 		    "%zu of %zu pods up, less than %s: all are asked", v->nup,
-		    v->nleft, share);
+		    v->nknown, share);
 	else
 		snprintf(words, sizeof words, "%zu of %zu pods up", v->nup,
-		    v->nleft);
+		    v->nknown);
 	events_panic(ev, s->name, v->name, v->panic, words);
 }
 

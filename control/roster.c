@@ -183,12 +183,12 @@ count_move(const struct roster *r, const char *service, const char *version,
 		v->tally->moves[to]++;
 }
 
-/* Up or not; ordered away or not, which panic counts by. */
+/* As far as a plan minds: up or not, and counted by panic or not. */
 static bool
-is_asked_alike(enum pod_state a, enum pod_state b)
+are_alike(enum pod_state a, enum pod_state b)
 {
 	return (a == POD_UP) == (b == POD_UP) &&
-	       (a >= POD_DRAINING) == (b >= POD_DRAINING);
+	       pod_is_known(a) == pod_is_known(b);
 }
 
 bool
@@ -203,7 +203,7 @@ roster_settle(struct roster *r, const char *service, const char *version,
 	events_pod(r->events, service, version, pod->address.text,
 	    pod_state_name(was), pod_state_name(pod->state), pod->reason);
 	count_move(r, service, version, pod->state);
-	if (!is_asked_alike(was, pod->state))
+	if (!are_alike(was, pod->state))
 		roster_dirty(r, service);
 	return true;
 }

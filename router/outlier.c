@@ -166,13 +166,14 @@ reached(uint32_t n, unsigned limit)
 
 const char *
 outlier_cause(const struct outlier_rules *rules, const struct version *v,
-    const struct pod *p, uint64_t now_us, char *buf, size_t size)
+    struct pod *p, uint64_t now_us, char *buf, size_t size)
 {
 	const unsigned standing =
 	    atomic_load_explicit(&p->row.standing, memory_order_relaxed);
 	uint32_t in_row = get(&p->row.in_row);
 	uint32_t connects = get(&p->row.connects);
 
+	p->record.judged = standing;
 	/* Answers may have come since it was found out. */
 	if (standing == OUTLIER_ERRORS && in_row < rules->consecutive_errors)
 		in_row = rules->consecutive_errors;
@@ -193,16 +194,17 @@ bool
 outlier_has_room(
     const struct outlier_rules *rules, uint32_t panic, const struct version *v)
 {
-	uint64_t all = 0, up = 0, ejected = 0;
+	uint64_t all = 0, known = 0, up = 0, ejected = 0;
 
 	for (size_t i = 0; i < v->npods; i++) {
 		const struct pod *p = v->pods[i];
 
 		all += p->order == POD_ORDER_NONE;
+		known += pod_is_known(p->state);
 		up += p->state == POD_UP;
 		ejected += p->ejected;
 	}
-	if (up < 2 || (up - 1) * OUTLIER_WHOLE < panic * all)
+	if (up < 2 || (up - 1) * OUTLIER_WHOLE < panic * known)
 		return false;
 	return ejected == 0 ||
 	       (ejected + 1) * OUTLIER_WHOLE <= rules->max_ejected * all;
@@ -259,9 +261,11 @@ outlier_eject(const struct outlier_rules *rules, struct pod *p, uint64_t now_us)
 void
 outlier_keep(struct pod *p, bool suspected)
 {
+	unsigned was = p->record.judged;
 	const unsigned now = suspected ? OUTLIER_KEPT : OUTLIER_TRUSTED;
 
-	if (atomic_load_explicit(&p->row.standing, memory_order_relaxed) != now)
-		atomic_store_explicit(
-		    &p->row.standing, now, memory_order_relaxed);
+	/* Unless a worker has found it out since: main will look again. */
+	if (was != now)
+		atomic_compare_exchange_strong_explicit(&p->row.standing, &was,
+		    now, memory_order_relaxed, memory_order_relaxed);
 }

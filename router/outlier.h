@@ -57,6 +57,7 @@ struct outlier_row {
 struct outlier_record {
 	unsigned times;	   /* ejected and not forgiven yet */
 	uint64_t until_us; /* the last ejection's end; 0 = there was none */
+	unsigned judged;   /* the standing by which it was judged last */
 	/* as of the last look, and what came since, by parts of the window */
 	uint32_t seen_requests, seen_errors;
 	struct {
@@ -108,7 +109,7 @@ void outlier_sample(
  * not. Samples of all pods of the version must be of this moment.
  */
 const char *outlier_cause(const struct outlier_rules *rules,
-    const struct version *v, const struct pod *p, uint64_t now_us, char *buf,
+    const struct version *v, struct pod *p, uint64_t now_us, char *buf,
     size_t size);
 
 /*
@@ -123,7 +124,7 @@ bool outlier_has_room(
 uint32_t outlier_eject(
     const struct outlier_rules *rules, struct pod *p, uint64_t now_us);
 
-/* Main has judged and lets it stay. */
+/* Main has judged by outlier_cause() and lets it stay. */
 void outlier_keep(struct pod *p, bool suspected);
 
 #endif

@@ -38,9 +38,9 @@ struct version {
 	struct pod **ready; /* those that take requests */
 	uint16_t *ready_weights;
 	size_t nready;
-	size_t nup;   /* of all: up; fewer than nready only in panic */
-	size_t nleft; /* of all: that people have not ordered away */
-	bool panic;   /* so few are up that all that are left are ready */
+	size_t nup;    /* of all: up; fewer than nready only in panic */
+	size_t nknown; /* of all: not ordered away, and no longer starting */
+	bool panic;    /* so few of these are up that all of them are ready */
 	struct ramp ramp;
 	/* what balance policies look up, made for those that are ready */
 	struct draw *draw;	/* NULL = they weigh the same */

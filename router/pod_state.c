@@ -22,6 +22,12 @@ pod_state_name(enum pod_state s)
 	return names[s];
 }
 
+bool
+pod_is_known(enum pod_state s)
+{
+	return s == POD_UP || s == POD_DOWN || s == POD_EJECTED;
+}
+
 static enum pod_state
 follows(const struct pod *p)
 {

@@ -406,7 +406,7 @@ raise_unchecked(struct pod *p)
 static void
 count_pods(struct version *v, const struct terms *terms, bool slowly)
 {
-	v->nup = v->nleft = 0;
+	v->nup = v->nknown = 0;
 	for (size_t i = 0; i < v->npods; i++) {
 		struct pod *p = v->pods[i];
 
@@ -415,10 +415,10 @@ count_pods(struct version *v, const struct terms *terms, bool slowly)
 		if (!slowly)
 			p->warmth = POD_WARM;
 		v->nup += p->state == POD_UP;
-		v->nleft += p->order == POD_ORDER_NONE;
+		v->nknown += pod_is_known(p->state);
 	}
 	v->panic = (uint64_t)v->nup * OUTLIER_WHOLE <
-		   (uint64_t)v->nleft * terms->panic;
+		   (uint64_t)v->nknown * terms->panic;
 }
 
 /*
@@ -444,7 +444,7 @@ version_settle(struct version *v, const struct terms *terms)
 	for (size_t i = 0; i < v->npods; i++) {
 		const struct pod *p = v->pods[i];
 
-		if (v->panic ? p->order != POD_ORDER_NONE : p->state != POD_UP)
+		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
 			continue;
 		v->ready[v->nready] = v->pods[i];
 		weights[v->nready] = v->weights[i];

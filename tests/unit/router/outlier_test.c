@@ -165,6 +165,7 @@ test_kept(void **state)
 
 	(void)state;
 	assert_int_equal(bad(&defaults, p, 7, false), 1);
+	assert_non_null(cause(&defaults, &v, 0, START));
 	outlier_keep(p, true);
 	assert_false(outlier_suspect(&p->row));
 	assert_int_equal(bad(&defaults, p, 100, false), 0);
@@ -172,7 +173,11 @@ test_kept(void **state)
 	good(p, 1);
 	assert_null(cause(&defaults, &v, 0, START));
 	outlier_keep(p, false);
+	/* what a worker finds between judging and keeping is not lost */
+	assert_null(cause(&defaults, &v, 0, START));
 	assert_int_equal(bad(&defaults, p, 5, false), 1);
+	outlier_keep(p, false);
+	assert_true(outlier_suspect(&p->row));
 	free_version(&v);
 }
 
