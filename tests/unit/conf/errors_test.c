@@ -138,8 +138,8 @@ static const struct row versions[] = {
     {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
-	"stable, weights, rules, cohort, balance, health, errors, retry, "
-	"empty, found nothing\n"},
+	"stable, weights, rules, cohort, balance, health, outlier, panic, "
+	"slow_start, ramp, errors, retry, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
