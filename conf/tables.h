@@ -37,6 +37,7 @@ extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option balance_options[];	  /* struct service_spec */
 extern const struct option outlier_options[];	  /* struct outlier_rules */
+extern const struct option cohort_options[];	  /* of read_cohort() */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
@@ -58,6 +59,9 @@ option_reader read_match;     /* struct match * */
 option_reader read_pods;      /* struct version_spec */
 option_reader read_balance;   /* struct service_spec */
 option_reader read_outlier;   /* struct outlier_rules */
+option_reader read_cohort;    /* struct cohort */
+option_reader read_hash_name; /* struct hash_key, by the row's own key */
+option_reader read_seconds;   /* uint64_t, milliseconds: of whole seconds */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
 option_reader read_tls;	      /* struct tls_settings * */

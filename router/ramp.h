@@ -17,7 +17,7 @@ struct ramp {
 	bool empty;	   /* it has had no pod that is up, and will ramp up */
 	uint8_t warmth;	   /* POD_COLD..POD_WARM: see router/slow_start.h */
 	uint64_t warms_us; /* it was POD_COLD then; 0 = nobody has looked */
-	uint64_t weight;   /* what the service's ramp was made of */
+	uint64_t weight;   /* that holds now; what the ramp is made of */
 };
 
 /*
