@@ -33,6 +33,7 @@ struct outliers {
 struct look {
 	struct outliers *all;
 	const struct service *service;
+	struct outlier_crowd crowd; /* of the version's pods */
 	uint64_t now_us, next_us;
 };
 
@@ -77,7 +78,8 @@ eject(struct look *l, const struct version *v, struct pod *p, const char *cause)
 	char length[OPT_TEXT_MAX], reason[sizeof p->reason];
 	uint32_t ms;
 
-	ms = outlier_eject(&l->service->terms->outlier, p, l->now_us);
+	ms =
+	    outlier_eject(&l->service->terms->outlier, &l->crowd, p, l->now_us);
 	opt_format(OPT_DURATION, ms, length, sizeof length);
 	snprintf(reason, sizeof reason, "%s: out for %s", cause, length);
 	v->tally->ejections++;
@@ -95,9 +97,9 @@ judge(struct look *l, const struct version *v, struct pod *p)
 	if (p->state != POD_UP)
 		return;
 	cause = outlier_cause(
-	    &terms->outlier, v, p, l->now_us, words, sizeof words);
+	    &terms->outlier, &l->crowd, p, l->now_us, words, sizeof words);
 	if (cause != NULL &&
-	    outlier_has_room(&terms->outlier, terms->panic, v)) {
+	    outlier_has_room(&terms->outlier, terms->panic, &l->crowd)) {
 		eject(l, v, p, cause);
 		return;
 	}
@@ -111,14 +113,14 @@ judge_version(struct look *l, const struct version *v)
 {
 	const struct outlier_rules *rules = &l->service->terms->outlier;
 
-	for (size_t i = 0; i < v->npods; i++) {
+	for (size_t i = 0; i < v->npods; i++)
 		take_back(l, v, v->pods[i]);
-		if (rules->enabled)
-			outlier_sample(rules, v->pods[i], l->now_us);
-	}
-	for (size_t i = 0; rules->enabled && i < v->npods; i++)
+	if (!rules->enabled)
+		return;
+	outlier_survey(rules, v, l->now_us, &l->crowd);
+	for (size_t i = 0; i < v->npods; i++)
 		judge(l, v, v->pods[i]);
-	if (rules->enabled && rules->error_ratio > 0)
+	if (rules->error_ratio > 0)
 		come_back(l, l->now_us + (uint64_t)rules->window_ms * 1000 /
 					     OUTLIER_SLICES);
 }

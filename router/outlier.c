@@ -74,11 +74,9 @@ slice_number(const struct outlier_rules *rules, uint64_t now_us)
 	return now_us / ((uint64_t)rules->window_ms * 1000 / OUTLIER_SLICES);
 }
 
-void
-outlier_sample(
-    const struct outlier_rules *rules, struct pod *p, uint64_t now_us)
+static void
+sample(struct pod *p, uint64_t number)
 {
-	const uint64_t number = slice_number(rules, now_us);
 	const uint32_t requests = requests_of(p), errors = get(&p->row.errors);
 	struct outlier_record *r = &p->record;
 	const size_t i = number % OUTLIER_SLICES;
@@ -96,14 +94,16 @@ outlier_sample(
 /* Errors per request in the window, of WHOLE; -1 when they are too few. */
 static int64_t
 ratio_of(const struct outlier_rules *rules, const struct pod *p,
-    uint64_t now_us, uint64_t *requests)
+    uint64_t number, uint64_t *requests)
 {
-	const uint64_t number = slice_number(rules, now_us);
 	uint64_t errors = 0;
 
 	*requests = 0;
 	for (size_t i = 0; i < OUTLIER_SLICES; i++) {
-		if (p->record.slices[i].number + OUTLIER_SLICES <= number)
+		const uint64_t its = p->record.slices[i].number;
+
+		/* later ones are of a window that was shorter */
+		if (its > number || its + OUTLIER_SLICES <= number)
 			continue;
 		*requests += p->record.slices[i].requests;
 		errors += p->record.slices[i].errors;
@@ -116,41 +116,50 @@ ratio_of(const struct outlier_rules *rules, const struct pod *p,
 	return (int64_t)(errors * OUTLIER_WHOLE / *requests);
 }
 
-/* The mean of the others that are up and of which enough is known; or -1. */
-static int64_t
-ratio_of_others(const struct outlier_rules *rules, const struct version *v,
-    const struct pod *p, uint64_t now_us)
+void
+outlier_survey(const struct outlier_rules *rules, const struct version *v,
+    uint64_t now_us, struct outlier_crowd *crowd)
 {
-	int64_t sum = 0, n = 0, one;
-	uint64_t requests;
+	const uint64_t number = slice_number(rules, now_us);
 
+	*crowd = (struct outlier_crowd){0};
 	for (size_t i = 0; i < v->npods; i++) {
-		if (v->pods[i] == p || v->pods[i]->state != POD_UP)
+		struct pod *p = v->pods[i];
+		uint64_t requests;
+		int64_t ratio;
+
+		sample(p, number);
+		crowd->left += p->order == POD_ORDER_NONE;
+		crowd->known += pod_is_known(p->state);
+		crowd->ejected += p->ejected;
+		if (p->state != POD_UP)
 			continue;
-		one = ratio_of(rules, v->pods[i], now_us, &requests);
-		if (one < 0)
+		crowd->up++;
+		ratio = ratio_of(rules, p, number, &requests);
+		if (ratio < 0)
 			continue;
-		sum += one;
-		n++;
+		crowd->compared++;
+		crowd->ratios += (uint64_t)ratio;
 	}
-	return n > 0 ? sum / n : -1;
 }
 
 static const char *
-ratio_cause(const struct outlier_rules *rules, const struct version *v,
-    const struct pod *p, uint64_t now_us, char *buf, size_t size)
+ratio_cause(const struct outlier_rules *rules,
+    const struct outlier_crowd *crowd, const struct pod *p, uint64_t now_us,
+    char *buf, size_t size)
 {
 	const double percent = OUTLIER_WHOLE / 100;
 	uint64_t requests;
 	int64_t its, others;
 
-	if (rules->error_ratio == 0)
+	if (rules->error_ratio == 0 || crowd->compared < 2)
 		return NULL;
-	its = ratio_of(rules, p, now_us, &requests);
-	if (its < (int64_t)rules->error_ratio)
+	its = ratio_of(rules, p, slice_number(rules, now_us), &requests);
+	if (its < 0)
 		return NULL;
-	others = ratio_of_others(rules, v, p, now_us);
-	if (others < 0 || its - others < (int64_t)rules->error_ratio)
+	others =
+	    ((int64_t)crowd->ratios - its) / (int64_t)(crowd->compared - 1);
+	if (its - others < (int64_t)rules->error_ratio)
 		return NULL;
 	snprintf(buf, size, "%.3g%% errors of %llu, others %.3g%%",
 	    (double)its / percent, (unsigned long long)requests,
@@ -165,8 +174,9 @@ reached(uint32_t n, unsigned limit)
 }
 
 const char *
-outlier_cause(const struct outlier_rules *rules, const struct version *v,
-    struct pod *p, uint64_t now_us, char *buf, size_t size)
+outlier_cause(const struct outlier_rules *rules,
+    const struct outlier_crowd *crowd, struct pod *p, uint64_t now_us,
+    char *buf, size_t size)
 {
 	const unsigned standing =
 	    atomic_load_explicit(&p->row.standing, memory_order_relaxed);
@@ -186,28 +196,19 @@ outlier_cause(const struct outlier_rules *rules, const struct version *v,
 		snprintf(buf, size, "%u error%s in a row", in_row,
 		    in_row == 1 ? "" : "s");
 	else
-		return ratio_cause(rules, v, p, now_us, buf, size);
+		return ratio_cause(rules, crowd, p, now_us, buf, size);
 	return buf;
 }
 
 bool
-outlier_has_room(
-    const struct outlier_rules *rules, uint32_t panic, const struct version *v)
+outlier_has_room(const struct outlier_rules *rules, uint32_t panic,
+    const struct outlier_crowd *crowd)
 {
-	uint64_t all = 0, known = 0, up = 0, ejected = 0;
-
-	for (size_t i = 0; i < v->npods; i++) {
-		const struct pod *p = v->pods[i];
-
-		all += p->order == POD_ORDER_NONE;
-		known += pod_is_known(p->state);
-		up += p->state == POD_UP;
-		ejected += p->ejected;
-	}
-	if (up < 2 || (up - 1) * OUTLIER_WHOLE < panic * known)
+	if (crowd->up < 2 ||
+	    (crowd->up - 1) * OUTLIER_WHOLE < panic * crowd->known)
 		return false;
-	return ejected == 0 ||
-	       (ejected + 1) * OUTLIER_WHOLE <= rules->max_ejected * all;
+	return crowd->ejected == 0 || (crowd->ejected + 1) * OUTLIER_WHOLE <=
+					  rules->max_ejected * crowd->left;
 }
 
 /* Of the n-th time, from 1 on. */
@@ -238,7 +239,8 @@ forgive(const struct outlier_rules *rules, struct outlier_record *r,
 }
 
 uint32_t
-outlier_eject(const struct outlier_rules *rules, struct pod *p, uint64_t now_us)
+outlier_eject(const struct outlier_rules *rules, struct outlier_crowd *crowd,
+    struct pod *p, uint64_t now_us)
 {
 	struct outlier_record *r = &p->record;
 	uint64_t length;
@@ -252,6 +254,8 @@ outlier_eject(const struct outlier_rules *rules, struct pod *p, uint64_t now_us)
 	length = length_us(rules, r->times);
 	r->until_us = now_us + length;
 	p->ejected = true;
+	crowd->ejected++;
+	crowd->up--;
 	/* Workers with an older plan are to pass it over. */
 	atomic_store_explicit(
 	    &p->row.standing, OUTLIER_ERRORS, memory_order_relaxed);

@@ -100,29 +100,43 @@ outlier_suspect(const struct outlier_row *row)
 /* The pod is up anew: nothing that was counted counts. */
 void outlier_restart(struct pod *p);
 
-/* To be called a few times per part of the window, or counts come late. */
-void outlier_sample(
-    const struct outlier_rules *rules, struct pod *p, uint64_t now_us);
+/* A version's pods at one moment, in one look. */
+struct outlier_crowd {
+	uint64_t left;	/* that people have not ordered away */
+	uint64_t known; /* of these, no longer starting */
+	uint64_t up;
+	uint64_t ejected;
+	/* up, with enough requests in the window; the sum of their errors per
+	 * request, each of WHOLE */
+	uint64_t compared, ratios;
+};
 
 /*
- * Why the pod, which is up, should go: words for people; NULL when it should
- * not. Samples of all pods of the version must be of this moment.
+ * Samples and counts them; to be called a few times per part of the window,
+ * or errors come late.
+ */
+void outlier_survey(const struct outlier_rules *rules, const struct version *v,
+    uint64_t now_us, struct outlier_crowd *crowd);
+
+/*
+ * Why the pod, which is up and one of the crowd of this moment, should go:
+ * words for people; NULL when it should not.
  */
 const char *outlier_cause(const struct outlier_rules *rules,
-    const struct version *v, struct pod *p, uint64_t now_us, char *buf,
-    size_t size);
+    const struct outlier_crowd *crowd, struct pod *p, uint64_t now_us,
+    char *buf, size_t size);
 
 /*
- * Whether one more of the version's pods may go: never the last one that is
- * up, never so many that panic (of WHOLE) would begin, and at most
- * max_ejected of those that people left in, but one.
+ * Whether one more of the crowd may go: never the last one that is up, never
+ * so many that panic (of WHOLE) would begin, and at most max_ejected of those
+ * that people left in, but one.
  */
-bool outlier_has_room(
-    const struct outlier_rules *rules, uint32_t panic, const struct version *v);
+bool outlier_has_room(const struct outlier_rules *rules, uint32_t panic,
+    const struct outlier_crowd *crowd);
 
-/* Marks it ejected and says for how many milliseconds. */
-uint32_t outlier_eject(
-    const struct outlier_rules *rules, struct pod *p, uint64_t now_us);
+/* Marks one of the crowd ejected and says for how many milliseconds. */
+uint32_t outlier_eject(const struct outlier_rules *rules,
+    struct outlier_crowd *crowd, struct pod *p, uint64_t now_us);
 
 /* Main has judged by outlier_cause() and lets it stay. */
 void outlier_keep(struct pod *p, bool suspected);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/socket.h>
 
 #include "build_spec.h"
 #include "router/choose.h"
@@ -194,6 +195,42 @@ test_weights_in_the_middle(void **state)
 	plan_drop(next);
 }
 
+/* Users of a cohort come by and by, and nobody goes back. */
+static void
+test_cohort(void **state)
+{
+	static const unsigned tenths[] = {0, 2, 5, 7, 10};
+	struct plan *p = begin(V3, RAMP_MS);
+	struct terms *terms = p->services[0]->terms;
+	bool has[400] = {false};
+	unsigned before = 0;
+
+	(void)state;
+	terms->cohort.key.on = HASH_ON_CLIENT;
+	p = set(p, V2, POD_DOWN);
+	p = set(p, V2, POD_UP);
+	for (size_t i = 0; i < sizeof tenths / sizeof tenths[0]; i++) {
+		unsigned n = 0;
+
+		p = step(p, tenths[i]);
+		for (unsigned u = 0; u < 400; u++) {
+			struct request r = {.family = AF_INET,
+			    .client = {10, 0, (uint8_t)(u / 256), (uint8_t)u}};
+			struct choice c;
+
+			choose_version(p->services[0], &r, &c);
+			assert_true(!has[u] || c.wanted->index == V2);
+			has[u] = c.wanted->index == V2;
+			n += has[u];
+		}
+		assert_true(n > before);
+		before = n;
+	}
+	/* 4 of 9, give or take */
+	assert_in_range(before, 140, 220);
+	plan_drop(p);
+}
+
 /* The least share that there can be stays one. */
 static void
 test_least_share(void **state)
@@ -222,6 +259,7 @@ main(void)
 	    cmocka_unit_test(test_no_ramp),
 	    cmocka_unit_test(test_a_new_version),
 	    cmocka_unit_test(test_weights_in_the_middle),
+	    cmocka_unit_test(test_cohort),
 	    cmocka_unit_test(test_least_share),
 	};
 
