@@ -26,7 +26,8 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/api/v1/services/S", service_get,
 	"service S: versions, weights, error rates, pods"},
     {EVHTTP_REQ_PUT, "/api/v1/services/S/weights", weights_put,
-	"shift weights: {\"v1\": 80, \"v2\": 20}"},
+	"shift weights: {\"v1\": 80, \"v2\": 20}; with ?void_sticky=1 "
+	"cookies of versions set to 0 are void"},
     {EVHTTP_REQ_POST, "/api/v1/reload", reload_post,
 	"read the config file again"},
     {EVHTTP_REQ_GET, "/api/v1/events", events_get,

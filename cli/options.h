@@ -32,6 +32,7 @@ struct invocation {
 	const char *socket; /* never NULL */
 	uint64_t output;    /* enum output */
 	uint64_t log_level; /* enum log_level */
+	bool void_sticky;
 	struct app_options app;
 	char **words;
 	size_t nwords;
@@ -41,7 +42,8 @@ struct invocation {
 struct option_row {
 	char letter; /* 0 = only the long name */
 	const char *name;
-	const char *value; /* what the help calls it */
+	const char
+	    *value; /* what the help calls it; NULL: a bool, it has none */
 	const char *help;
 	size_t offset; /* in struct invocation */
 

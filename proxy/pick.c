@@ -25,10 +25,10 @@ pick_avoid(struct worker *w, struct pod *pod)
 
 /* In panic only what refused this worker just now is passed over. */
 static bool
-is_avoided(struct worker *w, const struct version *v, const struct pod *pod)
+is_avoided(struct worker *w, const struct pod *pod, bool panic)
 {
 	return pod->slots[w->index].avoid_until_us > loop_now(&w->loop) ||
-	       (outlier_suspect(&pod->row) && !v->panic);
+	       (outlier_suspect(&pod->row) && !panic);
 }
 
 void
@@ -90,7 +90,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 
 	CHECK(ntried <= PICK_TRIED_MAX);
 	first = balance_pick(s->terms->balance, &pick);
-	if (first == NULL || !is_avoided(w, v, first))
+	if (first == NULL || !is_avoided(w, first, v->panic))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
 	pick.tried = not_these;
@@ -101,10 +101,22 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 		pod = balance_pick(s->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (!is_avoided(w, v, pod))
+		if (!is_avoided(w, pod, v->panic))
 			return pod;
 	}
 	return first;
+}
+
+struct pod *
+pick_stuck(struct worker *w, struct pod *pod, struct pod *const *tried,
+    unsigned ntried)
+{
+	for (unsigned i = 0; i < ntried; i++)
+		if (tried[i] == pod)
+			return NULL;
+	if (pod == NULL || is_avoided(w, pod, false))
+		return NULL;
+	return pod;
 }
 
 /* The heaviest other version that has a ready pod. */

@@ -22,6 +22,13 @@ struct pod *pick_pod(struct worker *w, const struct service *s,
     const struct version *v, uint64_t key, struct pod *const *tried,
     unsigned ntried);
 
+/*
+ * The pod that the client sticks to (NULL: none); NULL when it was tried or
+ * has just refused a connection.
+ */
+struct pod *pick_stuck(struct worker *w, struct pod *pod,
+    struct pod *const *tried, unsigned ntried);
+
 /* An attempt begins or ends: counted in the pod's requests in flight. */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);
 void pick_leave(struct worker *w, const struct version *v, struct pod *pod);

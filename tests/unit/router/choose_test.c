@@ -46,7 +46,7 @@ choose(const struct plan *p, const char *to, const char *any)
 	struct request r = {.fields = fields, .nfields = 2};
 	struct choice c;
 
-	choose_version(p->services[0], &r, &c);
+	choose_version(p->services[0], &r, 0, &c);
 	return c;
 }
 
@@ -270,7 +270,7 @@ draw_often(void *arg)
 	struct choice c;
 
 	for (int i = 0; i < 25001; i++) {
-		choose_version(d->plan->services[0], &r, &c);
+		choose_version(d->plan->services[0], &r, 0, &c);
 		d->counts[c.version->index]++;
 	}
 	return NULL;
@@ -308,7 +308,8 @@ test_rule_weights_of_workers(void **state)
 static void
 test_rule_weights_go_on(void **state)
 {
-	const struct weight_change change = {"v2", 7 * WEIGHT_ONE};
+	const struct weight_change change = {
+	    .version = "v2", .weight = 7 * WEIGHT_ONE};
 	const unsigned weights[] = {1, 2, 4}, others[] = {4, 2, 1};
 	unsigned counts[3] = {0}, fresh[3] = {0};
 	struct plan *p[5];
