@@ -97,7 +97,7 @@ assert_shares(const struct plan *p, unsigned v1, unsigned v2, unsigned v3)
 	struct choice c;
 
 	for (unsigned i = 0; i < DRAWS; i++) {
-		choose_version(p->services[0], &r, &c);
+		choose_version(p->services[0], &r, 0, &c);
 		have[c.wanted->index]++;
 	}
 	for (unsigned i = 0; i < VERSIONS; i++)
@@ -180,8 +180,8 @@ test_a_new_version(void **state)
 static void
 test_weights_in_the_middle(void **state)
 {
-	const struct weight_change changes[] = {
-	    {"v1", 0}, {"v2", 80 * WEIGHT_ONE}, {"v3", 20 * WEIGHT_ONE}};
+	const struct weight_change changes[] = {{"v1", 0, false},
+	    {"v2", 80 * WEIGHT_ONE, false}, {"v3", 20 * WEIGHT_ONE, false}};
 	struct plan *p = begin(VERSIONS, RAMP_MS), *next;
 	char why[256];
 
@@ -218,7 +218,7 @@ test_cohort(void **state)
 			    .client = {10, 0, (uint8_t)(u / 256), (uint8_t)u}};
 			struct choice c;
 
-			choose_version(p->services[0], &r, &c);
+			choose_version(p->services[0], &r, 0, &c);
 			assert_true(!has[u] || c.wanted->index == V2);
 			has[u] = c.wanted->index == V2;
 			n += has[u];
@@ -236,8 +236,8 @@ static void
 test_least_share(void **state)
 {
 	const struct weight_change changes[] = {
-	    {"v1", 999999 * (uint64_t)WEIGHT_ONE}, {"v2", WEIGHT_ONE},
-	    {"v3", 0}};
+	    {"v1", 999999 * (uint64_t)WEIGHT_ONE, false},
+	    {"v2", WEIGHT_ONE, false}, {"v3", 0, false}};
 	struct plan *p = begin(VERSIONS, RAMP_MS), *next;
 	char why[256];
 

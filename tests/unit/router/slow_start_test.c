@@ -288,7 +288,7 @@ chosen(const struct plan *p)
 	struct request r = {0};
 	struct choice c;
 
-	choose_version(p->services[0], &r, &c);
+	choose_version(p->services[0], &r, 0, &c);
 	return c.version->name;
 }
 
