@@ -98,6 +98,18 @@ read_choice(const struct option_row *r, const char *text, uint64_t *value,
 	return false;
 }
 
+static bool
+add_word(struct option_list *list, const char *text, char *why, size_t why_size)
+{
+	if (list->n == OPTION_LIST_MAX) {
+		snprintf(
+		    why, why_size, "given more than %d times", OPTION_LIST_MAX);
+		return false;
+	}
+	list->words[list->n++] = text;
+	return true;
+}
+
 /* Stores one option's value where its row says. */
 static bool
 read_value(const struct option_row *r, const char *text, struct invocation *in,
@@ -105,6 +117,8 @@ read_value(const struct option_row *r, const char *text, struct invocation *in,
 {
 	void *target = (char *)in + r->offset;
 
+	if (r->many)
+		return add_word(target, text, why, why_size);
 	if (r->value == NULL) {
 		*(bool *)target = true;
 		return true;

@@ -25,6 +25,14 @@ enum output {
 	OUTPUT_JSON,
 };
 
+/* Values of an option that may be given several times. */
+#define OPTION_LIST_MAX 256
+
+struct option_list {
+	const char *words[OPTION_LIST_MAX];
+	size_t n;
+};
+
 /* One call of a subcommand: its options, and the words that are none. */
 struct invocation {
 	const struct subcommand *subcommand;
@@ -34,6 +42,9 @@ struct invocation {
 	uint64_t log_level; /* enum log_level */
 	bool void_sticky;
 	struct app_options app;
+	const char *method;	    /* of explain; NULL: GET */
+	const char *client;	    /* of explain; NULL: its default */
+	struct option_list headers; /* of explain: "Name: value" */
 	char **words;
 	size_t nwords;
 };
@@ -47,6 +58,7 @@ struct option_row {
 	const char *help;
 	size_t offset; /* in struct invocation */
 
+	bool many; /* a struct option_list */
 	/* A uint64_t: one of these words, as its index, ... */
 	const char *const *choices;
 	/* ... or a number when max is above 0, else a const char *. */

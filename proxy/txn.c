@@ -8,7 +8,9 @@
 #include "proxy/admit.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/greeting.h"
 #include "proxy/http.h"
+#include "proxy/listener.h"
 #include "proxy/newcomer.h"
 #include "proxy/plan_use.h"
 #include "proxy/session.h"
@@ -26,9 +28,21 @@
 static enum err
 txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
+	const struct session *s = t->relay.client->session;
+	char ip[INET6_ADDRSTRLEN];
+	struct arrival from = {
+	    .settings = t->worker->settings,
+	    .address = s->address,
+	    .family = s->family,
+	    .ip = session_ip(s, ip),
+	    .subject = conn_peer_subject(s->conn),
+	    .listener = span_of(s->listener->address.text),
+	    .tls = conn_is_tls(s->conn),
+	    .logged = t->worker->log != NULL,
+	    .redirect_port = s->greeting->redirect_port,
+	};
 	struct admission a;
-	enum err e = admit_request(
-	    t->relay.client->session, t->plan->plan, h, &t->arena, r, &a);
+	enum err e = admit_request(&from, t->plan->plan, h, &t->arena, r, &a);
 
 	t->request.head = a.head;
 	t->asked = a.asked.n > 0 ? a.asked : a.head;

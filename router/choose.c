@@ -165,6 +165,19 @@ ticket(struct split *s, bool draw)
 	return draw ? split_next(s) : split_peek(s);
 }
 
+size_t
+ruleset_size(const struct ruleset *rs)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	return rs->n;
+}
+
+const uint64_t *
+ruleset_weights(const struct ruleset *rs, int rule)
+{
+	return rule_at(rs, rule)->weights;
+}
+
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {
@@ -214,8 +227,7 @@ by_weights(const struct service *s, const struct request *r, bool draw,
 		return ticket(s->ramp != NULL ? s->ramp : s->split, draw);
 	CHECK(s->nversions <= SPLIT_VERSIONS_MAX);
 	for (size_t i = 0; i < s->nversions; i++)
-		weights[i] = s->ramp != NULL ? s->versions[i].ramp.weight
-					     : s->versions[i].weight;
+		weights[i] = ramp_weight(s, i);
 	return cohort_version(weights, s->nversions, s->stable, c->bucket);
 }
 
@@ -230,6 +242,7 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 
 	c->hashed = false;
 	c->bucket = 0;
+	c->stuck = false;
 	c->cookie = COOKIE_LEAVE;
 	c->pod = NULL;
 	c->rule = ruleset_find(s->rules, r);
@@ -240,6 +253,7 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else if (sticky_find(s, r, now_s, &stuck)) {
 		c->by = CHOICE_STICKY;
+		c->stuck = true;
 		c->cookie = stuck.renew ? COOKIE_ISSUE : COOKIE_KEEP;
 		c->pod = stuck.pod;
 		version = stuck.version->index;

@@ -31,6 +31,7 @@ struct choice {
 	enum choice_by by;
 	bool hashed;	 /* the cohort decided which of the weights */
 	uint64_t bucket; /* its place on [0, 2^64); 0 unless hashed */
+	bool stuck;	 /* a sticky cookie said so, not the weights */
 	enum choice_cookie cookie;
 	struct pod *pod; /* that the cookie names, ready; NULL = any */
 };
@@ -58,6 +59,10 @@ struct ruleset *ruleset_hold(struct ruleset *r);
 void ruleset_drop(struct ruleset *r);
 /* Index of the first match, or -1. Draws no ticket. */
 int ruleset_find(const struct ruleset *rs, const struct request *r);
+/* How many rules there are. */
+size_t ruleset_size(const struct ruleset *rs);
+/* A rule's own weights, one per version, in 1/WEIGHT_ONE; NULL: it has none. */
+const uint64_t *ruleset_weights(const struct ruleset *rs, int rule);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

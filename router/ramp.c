@@ -1,8 +1,6 @@
 /* Versions that ramp up. */
 #include "router/ramp.h"
 
-#include <stddef.h>
-
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/split.h"
@@ -88,4 +86,12 @@ ramp_settle(struct service *s)
 	}
 	for (size_t i = 0; i < s->nversions; i++)
 		s->versions[i].ramp.weight = weights[i];
+}
+
+uint64_t
+ramp_weight(const struct service *s, size_t version)
+{
+	const struct version *v = &s->versions[version];
+
+	return s->ramp != NULL ? v->ramp.weight : v->weight;
 }

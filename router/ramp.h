@@ -7,6 +7,7 @@
 #define ROUTER_RAMP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct service;
@@ -25,5 +26,8 @@ struct ramp {
  * the split that holds meanwhile. Without memory the wanted weights hold.
  */
 void ramp_settle(struct service *s);
+
+/* The weight of the version at that place that holds now; any thread. */
+uint64_t ramp_weight(const struct service *s, size_t version);
 
 #endif
