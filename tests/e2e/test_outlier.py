@@ -429,6 +429,8 @@ def test_panic(shop, moody):
         assert asked == [n > 1 or i > n for i in range(4)]
     assert "panic" in p.cli("status", "shop", check=True).stdout
     assert set(p.metrics()["shunt_version_panic"].values()) == {1}
+    told = p.cli("explain", "http://shop.test/", check=True).stdout
+    assert "none is up. 0 of 4" in told and "in panic all 4" in told
     for x in pods:
         x.healthy = True
     p.wait_pods("v1", up=4)
