@@ -8,24 +8,26 @@
 #include "base/opt.h"
 #include "control/control.h"
 #include "control/window.h"
+#include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/tally.h"
+
+json_t *
+pod_json(const struct pod *p)
+{
+	return json_pack("{s:s, s:s, s:I, s:s}", "address", p->address.text,
+	    "state", pod_state_name(p->state), "inflight",
+	    (json_int_t)pod_inflight(p), "reason", p->reason);
+}
 
 static json_t *
 pods_json(const struct version *v)
 {
 	json_t *pods = json_array();
 
-	for (size_t i = 0; i < v->npods; i++) {
-		const struct pod *p = v->pods[i];
-
-		json_array_append_new(pods,
-		    json_pack("{s:s, s:s, s:I, s:s}", "address",
-			p->address.text, "state", pod_state_name(p->state),
-			"inflight", (json_int_t)pod_inflight(p), "reason",
-			p->reason));
-	}
+	for (size_t i = 0; i < v->npods; i++)
+		json_array_append_new(pods, pod_json(v->pods[i]));
 	return pods;
 }
 
@@ -50,6 +52,31 @@ version_json(const struct control *control, const struct service *s,
 	    (double)view.p99_us / 1000.0, "pods", pods_json(v));
 }
 
+/* All since the start. Null without a mirror. */
+static json_t *
+mirror_json(const struct service *s)
+{
+	struct tally_sum sum;
+	uint64_t differences = 0, skipped = 0;
+
+	if (s->mirror == NULL)
+		return json_null();
+	tally_read(s->mirror->to.tally, &sum);
+	for (int i = 0; i < MIRROR_DIFFERENCES; i++)
+		differences +=
+		    mirror_differed(s->mirror, (enum mirror_difference)i);
+	for (int i = 0; i < MIRROR_SKIPS; i++)
+		skipped += mirror_skipped(s->mirror, (enum mirror_skip)i);
+	return json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:f, s:f}", "version",
+	    s->mirror->to.name, "share",
+	    (double)s->terms->mirror.share / MIRROR_ALL, "requests",
+	    (json_int_t)tally_attempts(&sum), "errors",
+	    (json_int_t)tally_errors(&sum), "differences",
+	    (json_int_t)differences, "skipped", (json_int_t)skipped, "p50_ms",
+	    (double)hist_quantile(sum.buckets, 0.5) / 1000.0, "p99_ms",
+	    (double)hist_quantile(sum.buckets, 0.99) / 1000.0);
+}
+
 json_t *
 service_json(const struct control *control, const struct service *s)
 {
@@ -61,8 +88,9 @@ service_json(const struct control *control, const struct service *s)
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:o, s:n}", "name", s->name, "stable",
-	    s->versions[s->stable].name, "versions", versions, "rollout");
+	return json_pack("{s:s, s:s, s:o, s:o, s:n}", "name", s->name, "stable",
+	    s->versions[s->stable].name, "versions", versions, "mirror",
+	    mirror_json(s), "rollout");
 }
 
 void

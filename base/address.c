@@ -142,6 +142,14 @@ address_set_port(struct address *a, uint16_t port)
 	}
 }
 
+unsigned
+address_port(const struct address *a)
+{
+	if (a->sa.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+}
+
 bool
 address_eq(const struct address *a, const struct address *b)
 {

@@ -48,6 +48,8 @@ address_is_unix(const struct address *a)
 
 /* The same IP address with another port. Not for Unix sockets. */
 void address_set_port(struct address *a, uint16_t port);
+/* That of an IP address. */
+unsigned address_port(const struct address *a);
 
 bool address_eq(const struct address *a, const struct address *b);
 

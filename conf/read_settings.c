@@ -420,6 +420,21 @@ read_socket_path(struct errors *e, const struct option *o,
 		*path = read_copy(e, text);
 }
 
+void
+read_state_path(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	char **path = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	if (text[0] == '\0' || text[strlen(text) - 1] == '/')
+		option_refuse(e, o, value);
+	else
+		*path = read_file_path(e, text);
+}
+
 static void
 read_log_path(struct errors *e, const struct option *o,
     const struct node *value, void *field)

@@ -221,7 +221,7 @@ probe_new(struct probes *p, struct pod *pod, const char *version)
 
 static struct probe *probes_find(const struct probes *p, struct pod *pod);
 
-/* What is in maint is not checked; what comes back from it joins anew. */
+/* What is in maint is not checked; what comes back from it is at once. */
 static void
 probes_on_maint(void *arg, struct pod *pod)
 {
@@ -238,7 +238,6 @@ probes_on_maint(void *arg, struct pod *pod)
 	event_del(&pr->timer);
 	if (pr->maint)
 		return;
-	pod->checked = health_join(rules_of(pr), &pod->health, clock_now_us());
 	timer_add(&pr->timer, 0);
 }
 

@@ -11,9 +11,12 @@ struct access_log;
 struct events;
 struct listeners;
 struct mailbox;
+struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct sticky_key;
+struct store;
 
 /* What a reload works on; all outlive it. */
 struct reload_parts {
@@ -23,8 +26,11 @@ struct reload_parts {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct probes *probes;
+	struct pods *pods;
+	struct store *store;
 	struct events *events;
 	struct access_log *log;
+	struct sticky_key *sticky_key; /* see spec_stick() */
 };
 
 struct reload *reload_new(const struct reload_parts *parts);

@@ -22,7 +22,18 @@ struct pod *pick_pod(struct worker *w, const struct service *s,
     const struct version *v, uint64_t key, struct pod *const *tried,
     unsigned ntried);
 
-/* An attempt begins or ends: counted in the pod's requests in flight. */
+/*
+ * The pod that the client sticks to (NULL: none); NULL when it was tried or
+ * has just refused a connection.
+ */
+struct pod *pick_stuck(struct worker *w, struct pod *pod,
+    struct pod *const *tried, unsigned ntried);
+
+/*
+ * An attempt begins or ends: counted in the pod's requests in flight. Main is
+ * told when the last one leaves a pod that is gone; the plan that has the
+ * pod is dropped after that.
+ */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);
 void pick_leave(struct worker *w, const struct version *v, struct pod *pod);
 

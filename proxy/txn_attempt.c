@@ -8,6 +8,7 @@
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
 #include "proxy/stats.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
@@ -71,7 +72,9 @@ static void
 connect_failed(struct txn *t)
 {
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-		log_warn("cannot connect to a pod: %s", strerror(errno));
+		if (!t->mirrored)
+			log_warn(
+			    "cannot connect to a pod: %s", strerror(errno));
 		txn_reply(t, ERR_OVERLOADED);
 	} else {
 		attempt_failed(t, ERR_CONNECT_FAILED, LOSS_PLAIN);
@@ -80,13 +83,30 @@ connect_failed(struct txn *t)
 
 static const struct upstream_events txn_events;
 
+static struct upstream *
+acquire(struct txn *t, struct pod *pod)
+{
+	struct upstream *u;
+
+	do {
+		u = upstream_acquire(
+		    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	} while (u == NULL && (errno == EMFILE || errno == ENFILE) &&
+		 !t->mirrored && txn_mirror_yield(t->worker));
+	return u;
+}
+
 void
 txn_connect(struct txn *t)
 {
 	struct upstream *u;
-	struct pod *pod = pick_pod(
-	    t->worker, t->service, t->version, t->key, t->tried, t->ntried);
+	struct pod *pod = NULL;
 
+	if (t->version == t->stuck)
+		pod = pick_stuck(t->worker, t->stuck_pod, t->tried, t->ntried);
+	if (pod == NULL)
+		pod = pick_pod(t->worker, t->service, t->version, t->key,
+		    t->tried, t->ntried);
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
 	if (pod == NULL && t->ntried > 0)
@@ -99,15 +119,13 @@ txn_connect(struct txn *t)
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
-	u = upstream_acquire(
-	    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	u = acquire(t, pod);
 	if (u == NULL) {
 		connect_failed(t);
 		return;
 	}
 	t->relay.upstream = u;
-	pick_enter(t->worker, t->version, pod);
-	t->pod_counted = true;
+	txn_enter_pod(t);
 	if (u->ready) {
 		txn_send(t);
 	} else {
@@ -155,6 +173,8 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->request_done = false;
 		txn_count_answer(t);
 	}
+	if (t->mirrored) /* nobody is there to be told */
+		return;
 	if (h->status >= 200 || h->status == 101)
 		h = answer_head(t, h, &changed);
 	c->ops->send_head(c, h);
@@ -164,6 +184,7 @@ static void
 on_data(struct txn *t, struct span piece)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
+	txn_mirror_saw(t, piece);
 	relay_response(&t->relay, piece);
 }
 
@@ -207,6 +228,7 @@ on_end(struct txn *t, const struct h1_head *trailers)
 	if (t->grpc && trailers != NULL)
 		note_grpc_status(t, trailers);
 	txn_count_answer(t);
+	txn_mirror_answered(t);
 	txn_leave_pod(t);
 	upstream_release(u);
 	txn_end(t);

@@ -1,7 +1,8 @@
 /*
  * What the files of a transaction share: its fields, its states, and the ways
  * it ends. txn.c has the way of the request, txn_attempt.c what becomes of it
- * at the pods, txn_life.c the beginning and the end. Worker thread only.
+ * at the pods, txn_life.c the beginning and the end, txn_mirror.c its copy to
+ * a mirror. Worker thread only.
  */
 #ifndef PROXY_TXN_STATE_H
 #define PROXY_TXN_STATE_H
@@ -12,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/errs.h"
+#include "base/queue.h"
 #include "base/span.h"
 #include "proxy/loop.h"
 #include "proxy/pick.h"
@@ -22,6 +24,7 @@
 
 struct plan_use;
 struct route_action;
+struct shadow;
 
 #define TXN_MAGIC 0x74780001u
 
@@ -55,6 +58,7 @@ struct txn {
 
 	struct pod *tried[TXN_ATTEMPTS_MAX]; /* the last one is the current */
 	unsigned ntried;
+	LIST_ENTRY(txn) pod_link; /* while it counts in the pod's */
 
 	struct upstream_request request; /* its head is in the arena */
 	enum err reason;		 /* why it failed, for the access log */
@@ -63,6 +67,9 @@ struct txn {
 	int8_t grpc_status; /* of the response, where the service counts it */
 	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
+	uint8_t cookie;		     /* enum choice_cookie, of ... */
+	const struct version *stuck; /* ... the version that was chosen */
+	struct pod *stuck_pod;	     /* of it; the cookie's, NULL = any */
 	struct span asked;    /* the head as the log shows it; in the arena */
 	uint64_t key;	      /* of the request, where the policy hashes */
 	struct span newcomer; /* Set-Cookie for a user new to the cohort */
@@ -73,6 +80,9 @@ struct txn {
 	bool pod_counted : 1;  /* in the pod's requests in flight */
 	bool fresh : 1;	       /* no more idle connections for this one */
 	bool grpc : 1;	       /* its trailers may have a grpc-status */
+	bool mirrored : 1;     /* a copy; its version counts for the mirror */
+	struct shadow *shadow; /* what it shares with its copy, or its original;
+				* NULL: there is none */
 
 	/* moments by loop_now(); 0 = not reached */
 	uint64_t started_us, tried_us, ready_us, head_us;
@@ -82,11 +92,21 @@ struct txn {
 	_Alignas(max_align_t) char first[TXN_FIRST_BLOCK];
 };
 
+/*
+ * A transaction of the same plan, service and head, marked as a copy, that
+ * goes to this version and is never retried; in ROUTE still, and without a
+ * body. NULL without memory.
+ */
+struct txn *txn_copy(
+    const struct txn *t, const struct version *to, struct client *c);
+
 /* The one mover: CHECKs that the state may be reached from this one. */
 void txn_go(struct txn *t, enum txn_state to);
 
 /* The version's own answer, as far as it has come. */
 void txn_count_answer(const struct txn *t);
+/* An attempt at the current pod begins. */
+void txn_enter_pod(struct txn *t);
 /* The current attempt is over, however it went. */
 void txn_leave_pod(struct txn *t);
 /* The one way out: everything borrowed goes back, memory with the turn. */

@@ -33,6 +33,8 @@
 #include "proxy/session.h"
 #include "proxy/tls_tickets.h"
 #include "proxy/txn.h"
+#include "proxy/txn_cut.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
 
@@ -181,6 +183,9 @@ accept_one(struct door *d)
 	fd = accept4(d->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE) &&
+		    txn_mirror_yield(&wt->worker))
+			return true;
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS)
 			pause_accepting(wt, errno);
@@ -325,6 +330,18 @@ take_plan(struct worker_thread *wt, const struct message *m)
 }
 
 static void
+cut_pod(struct worker_thread *wt, const struct message *m)
+{
+	unsigned n = txn_cut(&wt->worker, m->pod, m->everything);
+
+	tell_main(wt, (struct message){
+			  .kind = MSG_POD_WAS_CUT,
+			  .pod = m->pod,
+			  .cut = n,
+		      });
+}
+
+static void
 drain(struct worker_thread *wt)
 {
 	struct worker *w = &wt->worker;
@@ -336,6 +353,7 @@ drain(struct worker_thread *wt)
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_close(wt, d->listener);
 	w->draining = true;
+	txn_mirror_drop_all(w);
 	upstream_pool_close(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
 		s->ops->drain(s);
@@ -364,6 +382,9 @@ worker_on_message(void *arg, const struct message *m)
 				  .listener = m->listener,
 			      });
 		return;
+	case MSG_POD_CUT:
+		cut_pod(wt, m);
+		return;
 	case MSG_DRAIN:
 		drain(wt);
 		return;
@@ -372,6 +393,8 @@ worker_on_message(void *arg, const struct message *m)
 		return;
 	case MSG_PLAN_TAKEN:
 	case MSG_PLAN_LEFT:
+	case MSG_POD_IDLE:
+	case MSG_POD_WAS_CUT:
 	case MSG_LISTENER_CLOSED:
 	case MSG_DRAINED:
 		break;
@@ -439,6 +462,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	w->nfields = settings->limits.header_count;
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->idle);
+	TAILQ_INIT(&w->shadows);
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
 	STAILQ_INIT(&w->loop.dead);
@@ -505,6 +529,7 @@ worker_free(struct worker *w)
 		pthread_join(wt->thread, NULL);
 	w->stopping = true;
 	w->draining = true;
+	txn_mirror_drop_all(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
 		s->ops->close(s);
 	upstream_pool_close(w);

@@ -15,10 +15,13 @@
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
 #include "router/route.h"
+#include "router/sticky.h"
 
 #define WORKER_MAGIC 0x30420001u
 
 #define WORKER_FIELDS_ADDED (16u + EDITS_MAX)
+/* Room for a Set-Cookie with a sticky cookie and its attributes. */
+#define WORKER_COOKIE_MAX (STICKY_NAME_MAX + STICKY_TEXT_MAX + 96u)
 
 struct access_ring;
 struct client_table;
@@ -26,6 +29,7 @@ struct field;
 struct mailbox;
 struct plan_use;
 struct session;
+struct shadow;
 struct settings;
 struct trunk;
 struct txn;
@@ -33,6 +37,7 @@ struct upstream;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(upstream_list, upstream);
+TAILQ_HEAD(shadow_list, shadow);
 
 struct worker {
 	unsigned magic;
@@ -60,9 +65,11 @@ struct worker {
 	unsigned nfields;
 	/* likewise: a response's head as its route edits it, as many */
 	struct field *edited;
+	char cookie[WORKER_COOKIE_MAX]; /* likewise: a Set-Cookie's value */
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;
+	struct shadow_list shadows; /* of requests that are being mirrored */
 
 	/* HTTP/2 clients that did too much of something; read by main */
 	_Atomic uint64_t h2_floods[H2_FLOOD_COUNT];

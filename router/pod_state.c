@@ -15,6 +15,19 @@ static const char *const names[POD_STATE_COUNT] = {
     [POD_MAINT] = "maint",
 };
 
+static const char *const order_reasons[] = {
+    [POD_ORDER_NONE] = NULL,
+    [POD_ORDER_DRAIN] = "ordered to drain",
+    [POD_ORDER_MAINT] = "ordered to rest",
+};
+
+const char *
+pod_order_reason(enum pod_order order)
+{
+	CHECK(order <= POD_ORDER_MAINT);
+	return order_reasons[order];
+}
+
 const char *
 pod_state_name(enum pod_state s)
 {
@@ -50,4 +63,13 @@ pod_settle(struct pod *p, const char *reason)
 	else if (reason != NULL)
 		snprintf(p->reason, sizeof p->reason, "%s", reason);
 	return p->state != was;
+}
+
+void
+pod_check_anew(struct pod *p, const struct health_rules *rules, uint64_t now_us)
+{
+	bool up = !rules->enabled || rules->initial_up;
+
+	p->health = (struct health){.joined_us = now_us};
+	p->checked = up ? POD_UP : POD_STARTING;
 }

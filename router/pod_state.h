@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct health_rules;
 struct pod;
 
 enum pod_state {
@@ -29,6 +30,9 @@ enum pod_order {
 	POD_ORDER_MAINT,
 };
 
+/* Why a pod is as it was ordered to be, for people; NULL for no order. */
+const char *pod_order_reason(enum pod_order order);
+
 /* "starting", "up", ... as in status and API. */
 const char *pod_state_name(enum pod_state s);
 
@@ -38,5 +42,12 @@ const char *pod_state_name(enum pod_state s);
  * long as the pod is not up, and may be NULL to leave it as it is.
  */
 bool pod_settle(struct pod *p, const char *reason);
+
+/*
+ * Forgets what checks have said: it is as if it joined now, by these rules.
+ * Its state is not settled yet.
+ */
+void pod_check_anew(
+    struct pod *p, const struct health_rules *rules, uint64_t now_us);
 
 #endif

@@ -10,10 +10,14 @@
 #include "router/choose.h"
 #include "router/draw.h"
 #include "router/hash_ring.h"
+#include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_finder.h"
 #include "router/pod_tls.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
+#include "router/sticky_pods.h"
 #include "router/tally.h"
 
 const struct version *
@@ -26,14 +30,11 @@ service_version(const struct service *s, const char *name)
 }
 
 struct pod *
-version_pod(const struct version *v, const struct address *address, size_t hint)
+version_pod(const struct version *v, const struct address *address)
 {
-	for (size_t i = 0; i < v->npods; i++) {
-		struct pod *p = v->pods[(hint + i) % v->npods];
-
-		if (address_eq(&p->address, address))
-			return p;
-	}
+	for (size_t i = 0; i < v->npods; i++)
+		if (address_eq(&v->pods[i]->address, address))
+			return v->pods[i];
 	return NULL;
 }
 
@@ -46,6 +47,7 @@ version_clear(struct version *v)
 	pod_tls_drop(v->tls);
 	draw_free(v->draw);
 	hash_ring_free(v->ring);
+	sticky_pods_free(v->sticky);
 	free(v->name);
 	free(v->pods);
 	free(v->weights);
@@ -100,17 +102,45 @@ tally_go_on(struct tally *old, unsigned nworkers)
 }
 
 static struct pod *
-join(const struct address *address, const struct health_rules *rules,
-    unsigned nworkers, uint64_t now_us)
+join(const struct address *address, enum pod_order order,
+    const struct health_rules *rules, unsigned nworkers, uint64_t now_us)
 {
 	struct pod *p = pod_new(address, nworkers);
 
 	if (p == NULL)
 		return NULL;
-	p->checked = health_join(rules, &p->health, now_us);
-	if (p->checked == POD_UP)
-		pod_settle(p, NULL);
+	p->order = order;
+	pod_check_anew(p, rules, now_us);
+	pod_settle(p, pod_order_reason(order));
 	return p;
+}
+
+/* The next pod of a version: the one it was before, else a new one. */
+static int
+take_pod(struct version *v, struct pod_finder *before,
+    const struct address *address, enum pod_order order,
+    const struct health_rules *rules, uint64_t now_us)
+{
+	struct pod *p;
+
+	if (pod_finder_find(before, address, v->npods, &p) != 0)
+		return -1;
+	p = p != NULL ? pod_hold(p)
+		      : join(address, order, rules, v->tally->nslots, now_us);
+	if (p == NULL)
+		return -1;
+	v->pods[v->npods++] = p;
+	return 0;
+}
+
+/* Where clients may stick to a pod, it is found by what their cookie says. */
+static int
+index_stuck(struct version *v, const struct service *s)
+{
+	if (!s->terms->sticky.pod || !sticky_is_on(s))
+		return 0;
+	v->sticky = sticky_pods_new(s->terms->sticky.key, v->pods, v->npods);
+	return v->sticky != NULL ? 0 : -1;
 }
 
 static int
@@ -118,27 +148,42 @@ version_new(struct version *v, const struct version_spec *spec,
     const struct version *old, const struct service *s, unsigned nworkers,
     uint64_t now_us)
 {
+	struct pod_finder before = {.version = old};
+	int rc = 0;
+
 	if (version_init(v, spec->name, spec->weight, spec->npods,
 		spec->pod_weights, s->terms->balance) != 0)
 		return -1;
+	v->epoch = old != NULL ? old->epoch : s->epoch;
 	v->protocol = spec->protocol;
 	v->tls = pod_tls_hold(spec->tls);
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
 	if (v->tally == NULL)
 		return -1;
-	for (size_t i = 0; i < spec->npods; i++) {
-		const struct address *address = &spec->pods[i];
-		struct pod *p = NULL;
+	for (size_t i = 0; rc == 0 && i < spec->npods; i++) {
+		enum pod_order order = POD_ORDER_NONE;
 
-		if (old != NULL)
-			p = version_pod(old, address, i);
-		p = p != NULL
-			? pod_hold(p)
-			: join(address, &s->terms->health, nworkers, now_us);
-		if (p == NULL)
-			return -1;
-		v->pods[v->npods++] = p;
+		if (spec->pod_orders != NULL)
+			order = spec->pod_orders[i];
+		rc = take_pod(v, &before, &spec->pods[i], order,
+		    &s->terms->health, now_us);
 	}
+	pod_finder_fini(&before);
+	return rc == 0 ? index_stuck(v, s) : -1;
+}
+
+/* All but the pods, for which there is room. */
+static int
+version_alike(struct version *v, const struct version *old, size_t npods,
+    const uint16_t *weights, const struct balance_ops *balance)
+{
+	if (version_init(v, old->name, old->weight, npods, weights, balance) !=
+	    0)
+		return -1;
+	v->epoch = old->epoch;
+	v->protocol = old->protocol;
+	v->tls = pod_tls_hold(old->tls);
+	v->tally = tally_hold(old->tally);
 	return 0;
 }
 
@@ -146,14 +191,13 @@ static int
 version_copy(struct version *v, const struct version *old,
     const struct balance_ops *balance)
 {
-	if (version_init(v, old->name, old->weight, old->npods, old->weights,
-		balance) != 0)
+	if (version_alike(v, old, old->npods, old->weights, balance) != 0)
 		return -1;
-	v->protocol = old->protocol;
-	v->tls = pod_tls_hold(old->tls);
-	v->tally = tally_hold(old->tally);
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
+	if (old->sticky != NULL &&
+	    (v->sticky = sticky_pods_copy(old->sticky)) == NULL)
+		return -1;
 	return 0;
 }
 
@@ -243,10 +287,12 @@ service_new(struct service_spec *spec, const struct service *old,
 		goto fail;
 	s->stable = spec->stable;
 	spec->terms.cohort.salt = cohort_salt(spec->name);
+	s->epoch = old != NULL ? old->epoch : 0;
 	s->terms = terms_take(&spec->terms);
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
+	    mirror_make(s, old, nworkers) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
 	s->rules = rules;
@@ -265,6 +311,7 @@ service_copy(const struct service *old)
 	if (s == NULL)
 		return NULL;
 	s->stable = old->stable;
+	s->epoch = old->epoch;
 	s->split = split_hold(old->split);
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
@@ -273,10 +320,44 @@ service_copy(const struct service *old)
 		if (version_copy(&s->versions[i], &old->versions[i],
 			s->terms->balance) != 0)
 			goto fail;
+	if (mirror_copy(s, old) != 0)
+		goto fail;
 	return s;
 fail:
 	service_drop(s);
 	return NULL;
+}
+
+static int
+version_with_pods(struct version *v, const struct version *old,
+    const struct pod_spec *pods, size_t n, const struct service *s,
+    uint64_t now_us)
+{
+	struct pod_finder before = {.version = old};
+	uint16_t *weights = calloc(n + 1, sizeof *weights);
+	int rc = -1;
+
+	for (size_t i = 0; weights != NULL && i < n; i++)
+		weights[i] = pods[i].weight;
+	if (weights != NULL)
+		rc = version_alike(v, old, n, weights, s->terms->balance);
+	free(weights);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = take_pod(v, &before, &pods[i].address, pods[i].order,
+		    &s->terms->health, now_us);
+	pod_finder_fini(&before);
+	return rc == 0 ? index_stuck(v, s) : -1;
+}
+
+int
+service_set_pods(struct service *s, const struct version *old,
+    const struct pod_spec *pods, size_t n, uint64_t now_us)
+{
+	struct version *v = &s->versions[old->index];
+
+	version_clear(v);
+	*v = (struct version){.index = old->index};
+	return version_with_pods(v, old, pods, n, s, now_us);
 }
 
 struct service *
@@ -297,6 +378,7 @@ service_drop(struct service *s)
 		return;
 	for (size_t i = 0; i < s->nversions; i++)
 		version_clear(&s->versions[i]);
+	mirror_free(s->mirror);
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
@@ -392,6 +474,8 @@ version_settle(struct version *v, bool checked)
 	}
 	if (v->ring != NULL)
 		hash_ring_fill(v->ring, v->ready, weights, v->nready);
+	if (v->sticky != NULL)
+		sticky_pods_settle(v->sticky);
 	if (v->draw == NULL)
 		return;
 	if (all_equal(weights, v->nready)) {
@@ -407,4 +491,5 @@ service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
 		version_settle(&s->versions[i], s->terms->health.enabled);
+	mirror_settle(s);
 }

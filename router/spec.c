@@ -34,6 +34,7 @@ free_service(struct service_spec *s)
 		free(s->versions[i].name);
 		free(s->versions[i].pods);
 		free(s->versions[i].pod_weights);
+		free(s->versions[i].pod_orders);
 		pod_tls_drop(s->versions[i].tls);
 	}
 	for (size_t i = 0; i < s->nrules; i++) {
@@ -45,6 +46,17 @@ free_service(struct service_spec *s)
 	free(s->versions);
 	free(s->rules);
 	terms_clear(&s->terms);
+}
+
+void
+spec_stick(struct spec *s, struct sticky_key *k)
+{
+	for (size_t i = 0; i < s->nservices; i++) {
+		struct sticky *sticky = &s->services[i].terms.sticky;
+
+		if (sticky->name != NULL && sticky->key == NULL)
+			sticky->key = sticky_key_hold(k);
+	}
 }
 
 void

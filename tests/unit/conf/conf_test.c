@@ -70,6 +70,7 @@ static const char everything[] =
     "    errors: { status: 400-499, grpc: [2, 4, 13-15, 16] }\n"
     "    retry: { attempts: 0, on: [reset], version: any,\n"
     "             budget: 12.34%, body_bytes: 16MiB }\n"
+    "    mirror: { version: v3, share: 12.5%, body_bytes: 1MiB, limit: 7 }\n"
     "    empty: 503\n"
     "  other:\n"
     "    routes: [{ host: other.example.com }]\n"
@@ -378,6 +379,11 @@ test_service(void **state)
 	assert_int_equal(s->terms.retry.version, RETRY_ANY);
 	assert_int_equal(s->terms.retry.budget, 1234);
 	assert_int_equal(s->terms.retry.body_bytes, 16 << 20);
+	assert_true(s->terms.mirror.on);
+	assert_string_equal(s->versions[s->terms.mirror.version].name, "v3");
+	assert_int_equal(s->terms.mirror.share, MIRROR_ALL / 8);
+	assert_int_equal(s->terms.mirror.body_bytes, 1 << 20);
+	assert_int_equal(s->terms.mirror.limit, 7);
 	assert_false(s->terms.empty_stable);
 }
 
@@ -499,6 +505,10 @@ test_default_service(void **state)
 	assert_int_equal(s->terms.retry.version, RETRY_SAME);
 	assert_int_equal(s->terms.retry.budget, 2000);
 	assert_int_equal(s->terms.retry.body_bytes, 64 << 10);
+	assert_false(s->terms.mirror.on);
+	assert_int_equal(s->terms.mirror.share, MIRROR_ALL);
+	assert_int_equal(s->terms.mirror.body_bytes, 64 << 10);
+	assert_int_equal(s->terms.mirror.limit, 100);
 	assert_true(s->terms.empty_stable);
 }
 

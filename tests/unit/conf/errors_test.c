@@ -10,10 +10,10 @@ static const struct row whole_file[] = {
 	 "listen and services\n"},
     {"# only this\n", "1:1: the file is empty, expected a map with at least "
 		      "the keys listen and services\n"},
-    {"hello", "1:1: expected a map with the keys listen, admin, workers, "
+    {"hello", "1:1: expected a map with the keys listen, admin, state, workers, "
 	      "timeouts, limits, forward, access_log, services, found a "
 	      "string\n"},
-    {"[a]", "1:1: expected a map with the keys listen, admin, workers, "
+    {"[a]", "1:1: expected a map with the keys listen, admin, state, workers, "
 	    "timeouts, limits, forward, access_log, services, found a "
 	    "list\n"},
     {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
@@ -22,7 +22,7 @@ static const struct row whole_file[] = {
     {TOP "listne: 1\n" REST,
 	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
     {TOP "backend: 1\n" REST,
-	"2:1: unknown key \"backend\", known: listen, admin, workers, "
+	"2:1: unknown key \"backend\", known: listen, admin, state, workers, "
 	"timeouts, limits, forward, access_log, services\n"},
     {TOP "workers: 1\nworkers: 2\n" REST,
 	"3:1: duplicate key \"workers\", first on line 2\n"},
@@ -42,8 +42,8 @@ static const struct row whole_file[] = {
 	"4:27: " WANT_POD "\"1\"\n"
 	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
-	"7:1: unknown key \"who\", known: listen, admin, workers, timeouts, "
-	"limits, forward, access_log, services\n"},
+	"7:1: unknown key \"who\", known: listen, admin, state, workers, "
+	"timeouts, limits, forward, access_log, services\n"},
 };
 
 static const struct row top_keys[] = {
@@ -83,7 +83,11 @@ static const struct row top_keys[] = {
 	"1:50: expected true or false, found \"v2\"\n"},
     {"listen: [{proxy_protocol: true}]\n" REST,
 	"1:10: missing key \"address\"\n"},
-    {TOP "state: /var/lib/shunt.db\n" REST, "2:1: \"state\" " NOT_YET "\n"},
+    {TOP "state: /var/lib/shunt.db\n" REST, ""},
+    {TOP "state: \"\"\n" REST, "2:8: expected a path, found \"\"\n"},
+    {TOP "state: /var/lib/\n" REST,
+	"2:8: expected a path, found \"/var/lib/\"\n"},
+    {TOP "state: {path: x}\n" REST, "2:8: expected a path, found a map\n"},
     {TOP "access_log: {path: \"-\", format: combined}\n" REST, ""},
     {TOP "access_log: {path: /var/log/shunt.log}\n" REST, ""},
     {TOP "access_log: {}\n" REST, "2:13: missing key \"path\"\n"},
@@ -138,8 +142,8 @@ static const struct row versions[] = {
     {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
-	"stable, weights, rules, cohort, balance, health, errors, retry, "
-	"empty, found nothing\n"},
+	"stable, weights, rules, cohort, sticky, balance, health, errors, retry, "
+	"mirror, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
@@ -202,10 +206,9 @@ static const struct row service_keys[] = {
     {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
 	  "    errors: {}\n    retry: {version: same, on: []}\n"
 	  "    empty: 503\n", ""},
-    {SHOP "    sticky: {cookie: a}\n    outlier: {}\n    release: {}\n",
-	"5:5: \"sticky\" " NOT_YET "\n"
-	"6:5: \"outlier\" " NOT_YET "\n"
-	"7:5: \"release\" " NOT_YET "\n"},
+    {SHOP "    outlier: {}\n    release: {}\n",
+	"5:5: \"outlier\" " NOT_YET "\n"
+	"6:5: \"release\" " NOT_YET "\n"},
     {SHOP "    balance: hash\n",
 	"5:14: expected what to hash, as in {hash: client}\n"},
     {SHOP "    balance: {hash: path}\n",
@@ -258,6 +261,24 @@ static const struct row service_keys[] = {
     {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
 	"5:17: expected a list of connect and reset, found a string\n"},
+    {SHOP "    mirror: {version: v2}\n", ""},
+    {SHOP "    mirror: {version: v2, share: 0%, body_bytes: 0, limit: 1}\n",
+	""},
+    {SHOP "    mirror: {version: v3, share: 100.1%, body_bytes: 17MiB, "
+	  "limit: 0}\n",
+	"5:23: unknown version \"v3\", did you mean \"v1\"? known: v1, v2\n"
+	"5:34: expected a percentage from 0% to 100%, found \"100.1%\"\n"
+	"5:54: expected a size from 0 to 16MiB, found \"17MiB\"\n"
+	"5:68: expected an integer from 1 to 100000, found \"0\"\n"},
+    {SHOP "    mirror: {share: 10, versions: v1}\n",
+	"5:21: expected a percentage such as 50% or 0.5%, found \"10\"\n"
+	"5:25: unknown key \"versions\", did you mean \"version\"?\n"},
+    {SHOP "    mirror: {}\n", "5:13: missing key \"version\"\n"},
+    {SHOP "    mirror: v2\n",
+	"5:13: expected a map with the keys version, share, body_bytes, "
+	"limit, found a string\n"},
+    {SHOP "    mirror: {version: [v2]}\n",
+	"5:23: expected the name of a version, found a list\n"},
     {SHOP "    empty: 500\n",
 	"5:12: expected one of 503, stable, found \"500\"\n"},
     /* what is an alias was reported once */
