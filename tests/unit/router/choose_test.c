@@ -262,7 +262,7 @@ foresee(const struct plan *p, const char *to)
 	struct request r = {.fields = &field, .nfields = 1};
 	struct choice c;
 
-	choose_foresee(p->services[0], &r, &c);
+	choose_foresee(p->services[0], &r, 0, &c);
 	return c;
 }
 
