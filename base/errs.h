@@ -49,6 +49,7 @@ enum reason {
 	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \
 	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
+	X(POD_REMOVED,      503, false, REASON_NONE,         "pod was taken away")                    \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
 	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \
 	X(CONNECT_TIMEOUT,  504, true,  REASON_CONNECT,      "pod did not accept in time")            \

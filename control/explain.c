@@ -299,15 +299,14 @@ is_open(
 
 /* `room` is for the service's weights. */
 static struct share
-find_share(const struct service *s, const struct request *r, uint64_t now_s,
+find_share(const struct service *s, const struct request *r,
     const struct choice *c, uint64_t room[SPLIT_VERSIONS_MAX])
 {
-	struct sticky_found found;
 	struct share share = {0};
 
 	if (c->rule >= 0) {
 		share.weights = ruleset_weights(s->rules, c->rule);
-	} else if (!sticky_find(s, r, now_s, &found)) {
+	} else if (!c->stuck) {
 		for (size_t i = 0; i < s->nversions; i++)
 			room[i] = s->versions[i].weight;
 		share.weights = room;
@@ -325,7 +324,7 @@ explain_choice(struct explanation *e, const struct request *r, uint64_t now_s)
 	struct choice c;
 
 	choose_foresee(e->service, r, now_s, &c);
-	share = find_share(e->service, r, now_s, &c, room);
+	share = find_share(e->service, r, &c, room);
 	e->rule = c.rule;
 	e->hashed = c.hashed;
 	e->bucket = c.bucket;

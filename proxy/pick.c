@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "proxy/mailbox.h"
 #include "proxy/worker_state.h"
 #include "router/balance.h"
 #include "router/plan.h"
@@ -21,6 +22,22 @@ static uint64_t *
 avoid_until(const struct worker *w, struct pod *pod)
 {
 	return &pod->slots[w->index].avoid_until_us;
+}
+
+static bool
+is_gone(const struct pod *pod)
+{
+	return atomic_load_explicit(&pod->gone, memory_order_relaxed);
+}
+
+/*
+ * It refused lately, or main has taken it away since the plan was made: only
+ * when there is no other.
+ */
+static bool
+avoided(const struct worker *w, struct pod *pod, uint64_t now_us)
+{
+	return *avoid_until(w, pod) > now_us || is_gone(pod);
 }
 
 void
@@ -41,6 +58,13 @@ pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 {
 	pod_inflight_add(pod, w->index, -1);
 	v->tally->slots[w->index].inflight--;
+	if (is_gone(pod) && atomic_load_explicit(&pod->slots[w->index].inflight,
+				memory_order_relaxed) == 0)
+		mailbox_send(w->to_main, &(struct message){
+					     .kind = MSG_POD_IDLE,
+					     .worker = w->index,
+					     .pod = pod,
+					 });
 }
 
 static void
@@ -88,7 +112,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 
 	CHECK(ntried <= PICK_TRIED_MAX);
 	first = balance_pick(s->terms->balance, &pick);
-	if (first == NULL || *avoid_until(w, first) <= loop_now(&w->loop))
+	if (first == NULL || !avoided(w, first, pick.now_us))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
 	pick.tried = not_these;
@@ -99,7 +123,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 		pod = balance_pick(s->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (*avoid_until(w, pod) <= loop_now(&w->loop))
+		if (!avoided(w, pod, pick.now_us))
 			return pod;
 	}
 	return first;
@@ -112,7 +136,7 @@ pick_stuck(struct worker *w, struct pod *pod, struct pod *const *tried,
 	for (unsigned i = 0; i < ntried; i++)
 		if (tried[i] == pod)
 			return NULL;
-	if (pod == NULL || *avoid_until(w, pod) > loop_now(&w->loop))
+	if (pod == NULL || avoided(w, pod, loop_now(&w->loop)))
 		return NULL;
 	return pod;
 }

@@ -29,7 +29,11 @@ struct pod *pick_pod(struct worker *w, const struct service *s,
 struct pod *pick_stuck(struct worker *w, struct pod *pod,
     struct pod *const *tried, unsigned ntried);
 
-/* An attempt begins or ends: counted in the pod's requests in flight. */
+/*
+ * An attempt begins or ends: counted in the pod's requests in flight. Main is
+ * told when the last one leaves a pod that is gone; the plan that has the
+ * pod is dropped after that.
+ */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);
 void pick_leave(struct worker *w, const struct version *v, struct pod *pod);
 

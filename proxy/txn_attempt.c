@@ -125,8 +125,7 @@ txn_connect(struct txn *t)
 		return;
 	}
 	t->relay.upstream = u;
-	pick_enter(t->worker, t->version, pod);
-	t->pod_counted = true;
+	txn_enter_pod(t);
 	if (u->ready) {
 		txn_send(t);
 	} else {

@@ -242,6 +242,7 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 
 	c->hashed = false;
 	c->bucket = 0;
+	c->stuck = false;
 	c->cookie = COOKIE_LEAVE;
 	c->pod = NULL;
 	c->rule = ruleset_find(s->rules, r);
@@ -252,6 +253,7 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else if (sticky_find(s, r, now_s, &stuck)) {
 		c->by = CHOICE_STICKY;
+		c->stuck = true;
 		c->cookie = stuck.renew ? COOKIE_ISSUE : COOKIE_KEEP;
 		c->pod = stuck.pod;
 		version = stuck.version->index;

@@ -736,3 +736,28 @@ def test_on_and_off_by_reloads_under_load(two):
             assert met(load, since) == [version]
     load.stop()
     assert load.failures() == []
+
+
+def test_an_explanation_knows_the_cookie(shop, app):
+    """It says what the data path does, and draws nothing."""
+    p = shop({"v1": [app("1").port], "v2": [app("2").port]}, service={
+        "weights": {"v1": 0, "v2": 1},
+        "sticky": {"cookie": "shunt", "pod": True}})
+    value = come(p)[1]
+    p.cli("weight", "shop", "v1=1", "v2=0", check=True)
+
+    def explained(cookie):
+        code, told = p.api("POST", "/api/v1/explain", {
+            "url": "http://a/", "headers": {"Cookie": f"shunt={cookie}"}})
+        assert code == 200, told
+        return told["version"], told["reason"]
+    version, reason = explained(value)
+    assert version == "v2" and come(p, value)[0] == "2"
+    pod = p.version("v2")["pods"][0]["address"]
+    assert "it names version v2" in reason
+    assert f"the cookie picks {pod}" in reason
+    assert explained(value + "0")[0] == "v1"
+    p.cli("weight", "shop", "v2=0", "--void-sticky", check=True)
+    version, reason = explained(value)
+    assert version == "v1" and come(p, value)[0] == "1"
+    assert "by the weights" in reason

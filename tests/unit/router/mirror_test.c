@@ -103,7 +103,7 @@ static void
 test_goes_on_over_copies_and_reloads(void **state)
 {
 	struct plan *p = build(NULL, abc, 3, 1, 100000), *next;
-	struct weight_change change = {"v3", 7 * WEIGHT_ONE};
+	struct weight_change change = {"v3", 7 * WEIGHT_ONE, false};
 	unsigned drawn = 0;
 	char why[128];
 
