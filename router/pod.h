@@ -85,6 +85,7 @@ void pod_drop(struct pod *p);
 
 /* Requests in flight over all workers; any thread. */
 unsigned pod_inflight(const struct pod *p);
+
 /* An attempt came to an answer or a failure; by the slot's worker. */
 static inline void
 pod_attempt(struct pod *p, unsigned worker)
@@ -95,6 +96,7 @@ pod_attempt(struct pod *p, unsigned worker)
 	    atomic_load_explicit(n, memory_order_relaxed) + 1,
 	    memory_order_relaxed);
 }
+
 /* Called by the worker that owns the slot. */
 static inline void
 pod_inflight_add(struct pod *p, unsigned worker, int n)

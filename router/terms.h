@@ -59,8 +59,9 @@ struct terms {
 	struct cohort cohort; /* who is given a version together by weight */
 	struct health_rules health;
 	struct outlier_rules outlier;
-	uint32_t
-	    panic; /* of OUTLIER_WHOLE: with less up all are asked; 0 = off */
+	/* of OUTLIER_WHOLE: with less of a version up, all are asked; 0 = off
+	 */
+	uint32_t panic;
 	uint32_t slow_start_ms; /* of a pod that comes up; 0 = none */
 	uint32_t ramp_ms; /* of a version whose first pod comes up; 0 = none */
 	struct retry_spec retry;
