@@ -33,14 +33,17 @@ static int
 read_version(json_t *json, struct version_view *v, json_error_t *error)
 {
 	json_int_t requests, errors;
+	int panic = 0;
 	json_t *pods;
 
 	if (json_unpack_ex(json, error, 0,
-		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s:o}", "name",
+		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s?b, s:o}", "name",
 		&v->name, "weight", &v->weight, "share", &v->share, "requests",
 		&requests, "errors", &errors, "error_ratio", &v->error_ratio,
-		"p50_ms", &v->p50_ms, "p99_ms", &v->p99_ms, "pods", &pods) != 0)
+		"p50_ms", &v->p50_ms, "p99_ms", &v->p99_ms, "panic", &panic,
+		"pods", &pods) != 0)
 		return -1;
+	v->panic = panic;
 	v->requests = (uint64_t)requests;
 	v->errors = (uint64_t)errors;
 	v->pods = calloc(json_array_size(pods) + 1, sizeof *v->pods);
@@ -133,16 +136,28 @@ document_free(struct document *d)
 	free(d);
 }
 
+static bool
+copy_text(struct span text, const char *key, char *buf, size_t size)
+{
+	json_t *json = json_loadb(text.p, text.n, 0, NULL);
+	const char *words = json_string_value(json_object_get(json, key));
+
+	if (words != NULL)
+		snprintf(buf, size, "%s", words);
+	json_decref(json);
+	return words != NULL;
+}
+
 bool
 document_error(struct span text, char *error, size_t size)
 {
-	json_t *json = json_loadb(text.p, text.n, 0, NULL);
-	const char *words = json_string_value(json_object_get(json, "error"));
+	return copy_text(text, "error", error, size);
+}
 
-	if (words != NULL)
-		snprintf(error, size, "%s", words);
-	json_decref(json);
-	return words != NULL;
+bool
+document_warning(struct span text, char *warning, size_t size)
+{
+	return copy_text(text, "warning", warning, size);
 }
 
 char *

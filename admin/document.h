@@ -5,6 +5,7 @@
 #ifndef ADMIN_DOCUMENT_H
 #define ADMIN_DOCUMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct version_view {
 	double p50_ms, p99_ms;
 	struct pod_view *pods;
 	size_t npods, npods_up;
+	bool panic; /* all pods are asked, up or not */
 };
 
 struct service_view {
@@ -53,6 +55,9 @@ void document_free(struct document *d);
  * something else.
  */
 bool document_error(struct span text, char *error, size_t size);
+
+/* The same for {"warning": "...", ...}. */
+bool document_warning(struct span text, char *warning, size_t size);
 
 /*
  * The body that sets these weights: {"v1": 80, "v2": 0.5}. Weights are in

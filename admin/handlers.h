@@ -5,6 +5,8 @@
 #ifndef ADMIN_HANDLERS_H
 #define ADMIN_HANDLERS_H
 
+#include <stdbool.h>
+
 struct call;
 struct control;
 struct json_t;
@@ -26,7 +28,10 @@ void pod_patch(struct call *c);
 void pod_delete(struct call *c);
 void reload_post(struct call *c);
 void explain_post(struct call *c);
+void events_get(struct call *c);
 
+/* Adds "warning" to it when what was just changed is not kept. */
+bool set_state_warning(struct call *c, struct json_t *json);
 /* A pod as the API shows it; a new reference, NULL without memory. */
 struct json_t *pod_json(const struct pod *p);
 /* A service as the API shows it; a new reference, NULL without memory. */

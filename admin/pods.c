@@ -140,18 +140,28 @@ object_or_400(struct call *c, const char *shape)
 	return NULL;
 }
 
+bool
+set_state_warning(struct call *c, json_t *json)
+{
+	const char *problem = control_state_problem(call_control(c));
+
+	if (problem != NULL)
+		json_object_set_new(json, "warning",
+		    json_sprintf("in force, but not kept over a restart: the "
+				 "state file was not written: %s",
+			problem));
+	return problem != NULL;
+}
+
 /* What the caller should know besides, or null. */
 static void
 set_warning(struct call *c, json_t *json, const struct version *v)
 {
-	const char *problem = control_state_problem(call_control(c));
 	json_t *warning = json_null();
 
-	if (problem != NULL)
-		warning = json_sprintf("in force, but not kept over a restart: "
-				       "the state file was not written: %s",
-		    problem);
-	else if (v != NULL && v->nready == 0)
+	if (set_state_warning(c, json))
+		return;
+	if (v != NULL && v->nready == 0)
 		warning =
 		    json_sprintf("version %s has no pod that is up", v->name);
 	json_object_set_new(json, "warning", warning);

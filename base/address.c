@@ -126,6 +126,14 @@ address_parse(struct span text, struct address *a)
 	return parse_v4(ip, port, a);
 }
 
+unsigned
+address_port(const struct address *a)
+{
+	if (a->sa.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+}
+
 void
 address_set_port(struct address *a, uint16_t port)
 {
@@ -140,14 +148,6 @@ address_set_port(struct address *a, uint16_t port)
 		((struct sockaddr_in *)&a->sa)->sin_port = htons(port);
 		snprintf(a->text, sizeof a->text, "%s:%u", ip, port);
 	}
-}
-
-unsigned
-address_port(const struct address *a)
-{
-	if (a->sa.ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
-	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
 }
 
 bool

@@ -32,6 +32,9 @@ struct address {
  */
 bool address_parse(struct span text, struct address *a);
 
+/* Of an IP address. */
+unsigned address_port(const struct address *a);
+
 /*
  * What is wrong with the text of a Unix socket's address, in words of what is
  * expected; NULL for a good one, and for a text that does not begin with
@@ -48,8 +51,6 @@ address_is_unix(const struct address *a)
 
 /* The same IP address with another port. Not for Unix sockets. */
 void address_set_port(struct address *a, uint16_t port);
-/* That of an IP address. */
-unsigned address_port(const struct address *a);
 
 bool address_eq(const struct address *a, const struct address *b);
 

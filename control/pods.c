@@ -288,7 +288,8 @@ set_order(struct pods *p, const struct pod_set *set, const struct service *s,
 		return;
 	pod->order = order;
 	if (was == POD_ORDER_MAINT && order != POD_ORDER_MAINT)
-		pod_check_anew(pod, &s->terms->health, clock_now_us());
+		pod->checked = health_join(
+		    &s->terms->health, &pod->health, clock_now_us());
 	if (order == POD_ORDER_NONE)
 		reason = pod->checked == POD_STARTING ? "not checked yet"
 						      : "as checks say";

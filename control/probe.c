@@ -221,7 +221,7 @@ probe_new(struct probes *p, struct pod *pod, const char *version)
 
 static struct probe *probes_find(const struct probes *p, struct pod *pod);
 
-/* What is in maint is not checked; what comes back from it is at once. */
+/* What is in maint is not checked; what comes back from it is so at once. */
 static void
 probes_on_maint(void *arg, struct pod *pod)
 {
@@ -458,7 +458,7 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch,
 				    probes_find(p, v->pods[k]), ch, v, joined);
 			up += v->pods[k]->state == POD_UP;
 		}
-		if (up != v->nready)
+		if (up != v->nup)
 			roster_dirty(p->roster, s->name);
 	}
 }

@@ -18,32 +18,27 @@
  * that fails fast would be the best of all. */
 #define FAILURE_US 1000000u
 
-static uint64_t *
-avoid_until(const struct worker *w, struct pod *pod)
-{
-	return &pod->slots[w->index].avoid_until_us;
-}
-
 static bool
 is_gone(const struct pod *pod)
 {
 	return atomic_load_explicit(&pod->gone, memory_order_relaxed);
 }
 
-/*
- * It refused lately, or main has taken it away since the plan was made: only
- * when there is no other.
- */
-static bool
-avoided(const struct worker *w, struct pod *pod, uint64_t now_us)
-{
-	return *avoid_until(w, pod) > now_us || is_gone(pod);
-}
-
 void
 pick_avoid(struct worker *w, struct pod *pod)
 {
-	*avoid_until(w, pod) = loop_now(&w->loop) + AVOID_US;
+	pod->slots[w->index].avoid_until_us = loop_now(&w->loop) + AVOID_US;
+}
+
+/*
+ * It refused lately, is suspected, or main has taken it away since the plan was
+ * made: only when there is no other. In panic suspicion does not count.
+ */
+static bool
+is_avoided(struct worker *w, const struct pod *pod, bool panic)
+{
+	return pod->slots[w->index].avoid_until_us > loop_now(&w->loop) ||
+	       (outlier_suspect(&pod->row) && !panic) || is_gone(pod);
 }
 
 void
@@ -112,7 +107,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 
 	CHECK(ntried <= PICK_TRIED_MAX);
 	first = balance_pick(s->terms->balance, &pick);
-	if (first == NULL || !avoided(w, first, pick.now_us))
+	if (first == NULL || !is_avoided(w, first, v->panic))
 		return first;
 	memcpy(not_these, tried, n * sizeof *tried);
 	pick.tried = not_these;
@@ -123,7 +118,7 @@ pick_pod(struct worker *w, const struct service *s, const struct version *v,
 		pod = balance_pick(s->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (!avoided(w, pod, pick.now_us))
+		if (!is_avoided(w, pod, v->panic))
 			return pod;
 	}
 	return first;
@@ -136,7 +131,7 @@ pick_stuck(struct worker *w, struct pod *pod, struct pod *const *tried,
 	for (unsigned i = 0; i < ntried; i++)
 		if (tried[i] == pod)
 			return NULL;
-	if (pod == NULL || avoided(w, pod, loop_now(&w->loop)))
+	if (pod == NULL || is_avoided(w, pod, false))
 		return NULL;
 	return pod;
 }

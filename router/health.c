@@ -51,6 +51,13 @@ health_good_status(const struct health_rules *rules, int status)
 	       (rules->statuses[bit / 64] >> bit % 64 & 1) != 0;
 }
 
+enum pod_state
+health_join(const struct health_rules *rules, struct health *h, uint64_t now_us)
+{
+	*h = (struct health){.joined_us = now_us};
+	return !rules->enabled || rules->initial_up ? POD_UP : POD_STARTING;
+}
+
 /* A check in start_period breaks a row of good ones and is no bad one. */
 static void
 count(const struct health_rules *rules, struct health *h, enum pod_state now,

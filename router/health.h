@@ -72,6 +72,10 @@ struct health {
 	uint64_t joined_us; /* for start_period */
 };
 
+/* A pod joins, or comes back from maint: what it is until it is checked. */
+enum pod_state health_join(
+    const struct health_rules *rules, struct health *h, uint64_t now_us);
+
 /*
  * Counts one check and says which of starting, up and down follows. Within
  * start_period bad checks of a starting pod do not count, until a good one.

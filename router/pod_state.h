@@ -37,17 +37,17 @@ const char *pod_order_reason(enum pod_order order);
 const char *pod_state_name(enum pod_state s);
 
 /*
- * Sets the state that follows from pod->order, ->ejected and ->checked; true
- * when it is another one than before. The reason (why, for people) is kept as
- * long as the pod is not up, and may be NULL to leave it as it is.
+ * Whether it is one of those that a version has: nobody has ordered it away,
+ * and it is not new. What panic goes by, and who is asked then.
  */
-bool pod_settle(struct pod *p, const char *reason);
+bool pod_is_known(enum pod_state s);
 
 /*
- * Forgets what checks have said: it is as if it joined now, by these rules.
- * Its state is not settled yet.
+ * Sets the state that follows from pod->order, ->ejected and ->checked; true
+ * when it is another one than before. The reason (why, for people) is kept as
+ * long as the pod is not up, and may be NULL to leave it as it is. A pod that
+ * checks find down is ejected no longer: its way back is theirs.
  */
-void pod_check_anew(
-    struct pod *p, const struct health_rules *rules, uint64_t now_us);
+bool pod_settle(struct pod *p, const char *reason);
 
 #endif

@@ -282,7 +282,8 @@ def test_a_full_disk_stops_nothing(kept, app):
     assert "not kept over a restart" in body["warning"]
     done = p.cli("pod", "drain", "shop", "v2", address(two), check=True)
     assert "warning: in force, but not kept" in done.stderr
-    p.cli("weight", "shop", "v1=30", "v2=70", check=True)
+    done = p.cli("weight", "shop", "v1=30", "v2=70", check=True)
+    assert "warning: in force, but not kept" in done.stderr
     assert p.version("v2")["weight"] == pytest.approx(0.7)
     assert get(p.port).status == 200
     # Everything is made up for as soon as there is room.

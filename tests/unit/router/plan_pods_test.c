@@ -176,12 +176,12 @@ test_checked_anew(void **state)
 	assert_true(pod_settle(p, pod_order_reason(p->order)));
 	assert_string_equal(p->reason, "ordered to rest");
 	p->order = POD_ORDER_NONE;
-	pod_check_anew(p, rules, 55);
+	p->checked = health_join(rules, &p->health, 55);
 	assert_true(pod_settle(p, "not checked yet"));
 	assert_int_equal(p->state, POD_STARTING);
 	assert_int_equal(p->health.good, 0);
 	assert_int_equal(p->health.joined_us, 55);
-	pod_check_anew(p, &off, 56);
+	p->checked = health_join(&off, &p->health, 56);
 	assert_true(pod_settle(p, NULL));
 	assert_int_equal(p->state, POD_UP);
 	plan_drop(a);
