@@ -319,6 +319,15 @@ const struct option service_options[] = {
 	OPTION_FIELD(struct service_spec, terms.retry),
     },
     {
+	.key = "limits",
+	.read = read_load_limits,
+	.absent = "no limits",
+	.help = "How much the versions and their pods get at a time.",
+	.shape = OPTION_MAP,
+	.sub = load_options,
+	OPTION_FIELD(struct service_spec, terms.limits),
+    },
+    {
 	.key = "empty",
 	.read = option_read_word,
 	.words = empty_words,

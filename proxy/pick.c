@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
 #include "router/balance.h"
+#include "router/claim.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/tally.h"
@@ -13,6 +15,8 @@
 #define AVOID_US 1000000u
 /* Pods that refused are passed over one by one, up to so many. */
 #define AVOIDED_MAX 16u
+/* After these, so many of the pods in a row are looked at for room. */
+#define WALK_MAX 256u
 /* A failed attempt looks like one that was answered so slowly; else a pod
  * that fails fast would be the best of all. */
 #define FAILURE_US 1000000u
@@ -39,8 +43,12 @@ pick_enter(struct worker *w, const struct version *v, struct pod *pod)
 void
 pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 {
+	struct tally_slot *slot = &v->tally->slots[w->index];
+
 	pod_inflight_add(pod, w->index, -1);
-	v->tally->slots[w->index].inflight--;
+	slot->inflight--;
+	if (claim_settle(v->tally, pod, w->index) || slot->queue != NULL)
+		waiting_has_room(w, v->tally, pod);
 }
 
 static void
@@ -64,42 +72,165 @@ pick_note_failure(struct worker *w, const struct service *s, struct pod *pod)
 	note(w, s, pod, FAILURE_US);
 }
 
-struct pod *
-pick_pod(struct worker *w, const struct service *s, const struct version *v,
-    uint64_t key, struct pod *const *tried, unsigned ntried)
+static bool
+is_avoided(struct worker *w, struct pod *pod)
 {
+	return *avoid_until(w, pod) > loop_now(&w->loop);
+}
+
+/* Whether the request has its place at the pod now. */
+static bool
+has_taken(struct worker *w, const struct pick_errand *r, struct pod *pod,
+    enum pick_lack *lack)
+{
+	const struct load_limits *most = &r->service->terms->limits;
+
+	if (most->pending_connects > 0 &&
+	    pod->slots[w->index].connecting >= most->pending_connects &&
+	    !upstream_at_hand(w, r->version, pod, r->fresh)) {
+		if (claim_pod_free(pod, most->pod_requests))
+			*lack = LACK_CONNECT;
+		return false;
+	}
+	return claim_pod(pod, w->index, most->pod_requests);
+}
+
+static bool
+was_tried(const struct pick_errand *r, const struct pod *pod)
+{
+	for (unsigned i = 0; i < r->ntried; i++)
+		if (r->tried[i] == pod)
+			return true;
+	return false;
+}
+
+/* The ready pods in a row, from where there was room before. */
+static struct pod *
+walk(struct worker *w, const struct pick_errand *r, bool tried, bool avoided,
+    enum pick_lack *lack)
+{
+	const struct version *v = r->version;
+	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
+	size_t at =
+	    atomic_load_explicit(&v->tally->gate.freed, memory_order_relaxed);
+
+	for (size_t i = 0; i < most; i++, at++) {
+		struct pod *pod = v->ready[at % v->nready];
+
+		if (was_tried(r, pod) == tried &&
+		    is_avoided(w, pod) == avoided && has_taken(w, r, pod, lack))
+			return pod;
+	}
+	return NULL;
+}
+
+/* Whether a pod may be had by waiting: one that does not refuse. */
+static bool
+is_worth_waiting(struct worker *w, const struct version *v)
+{
+	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
+
+	for (size_t i = 0; i < most; i++)
+		if (!is_avoided(w, v->ready[i]))
+			return true;
+	return false;
+}
+
+/* What the policy did not find. */
+static struct pod *
+pick_any(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
+{
+	struct pod *pod = walk(w, r, false, false, lack);
+
+	if (pod == NULL && r->ntried > 0)
+		pod = walk(w, r, true, false, lack);
+	if (pod != NULL || is_worth_waiting(w, r->version))
+		return pod;
+	pod = walk(w, r, false, true, lack);
+	return pod != NULL ? pod : walk(w, r, true, true, lack);
+}
+
+/* By the policy, around pods that are full. */
+static struct pod *
+pick_with_room(struct worker *w, const struct pick_errand *r, struct pick *pick,
+    enum pick_lack *lack)
+{
+	struct pod *not_these[PICK_TRIED_MAX + AVOIDED_MAX], *pod;
+	unsigned n = r->ntried;
+
+	memcpy(not_these, r->tried, n * sizeof(struct pod *));
+	pick->tried = not_these;
+	while (n < r->ntried + AVOIDED_MAX) {
+		pod = balance_pick(r->service->terms->balance, pick);
+		if (pod == NULL)
+			break;
+		if (!is_avoided(w, pod) && has_taken(w, r, pod, lack))
+			return pod;
+		not_these[n++] = pod;
+		pick->ntried = n;
+	}
+	return pick_any(w, r, lack);
+}
+
+/* The same, with a place among the requests of the version, too. */
+static struct pod *
+pick_limited(struct worker *w, const struct pick_errand *r, struct pick *pick,
+    enum pick_lack *lack)
+{
+	const uint32_t most = r->service->terms->limits.version_requests;
+	struct tally *tally = r->version->tally;
+	struct pod *pod;
+
+	*lack = r->version->nready > 0 ? LACK_ROOM : LACK_POD;
+	if (pick->n == 0 || !claim_version_free(tally, most))
+		return NULL;
+	pod = pick_with_room(w, r, pick, lack);
+	if (pod == NULL || claim_version(tally, w->index, most))
+		return pod;
+	claim_settle(tally, pod, w->index); /* others were faster */
+	*lack = LACK_ROOM;
+	return NULL;
+}
+
+struct pod *
+pick_pod(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
+{
+	const struct version *v = r->version;
 	struct tally_slot *slot = &v->tally->slots[w->index];
 	struct pick pick = {
 	    .ready = v->ready,
 	    .n = (unsigned)v->nready,
 	    .draw = v->draw,
 	    .ring = v->ring,
-	    .tried = tried,
-	    .ntried = ntried,
+	    .tried = r->tried,
+	    .ntried = r->ntried,
 	    .worker = w->index,
 	    .cursor = &slot->cursor,
 	    .inflight = slot->inflight,
 	    .roll = loop_random(&w->loop),
-	    .key = key,
+	    .key = r->key,
 	    .now_us = loop_now(&w->loop),
 	};
 	struct pod *not_these[PICK_TRIED_MAX + AVOIDED_MAX], *pod, *first;
-	unsigned n = ntried;
+	unsigned n = r->ntried;
 
-	CHECK(ntried <= PICK_TRIED_MAX);
-	first = balance_pick(s->terms->balance, &pick);
-	if (first == NULL || *avoid_until(w, first) <= loop_now(&w->loop))
+	CHECK(n <= PICK_TRIED_MAX);
+	if (load_limited(&r->service->terms->limits))
+		return pick_limited(w, r, &pick, lack);
+	*lack = LACK_POD;
+	first = balance_pick(r->service->terms->balance, &pick);
+	if (first == NULL || !is_avoided(w, first))
 		return first;
-	memcpy(not_these, tried, n * sizeof *tried);
+	memcpy(not_these, r->tried, n * sizeof(struct pod *));
 	pick.tried = not_these;
 	pod = first;
-	while (n < ntried + AVOIDED_MAX) {
+	while (n < r->ntried + AVOIDED_MAX) {
 		not_these[n++] = pod;
 		pick.ntried = n;
-		pod = balance_pick(s->terms->balance, &pick);
+		pod = balance_pick(r->service->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (*avoid_until(w, pod) <= loop_now(&w->loop))
+		if (!is_avoided(w, pod))
 			return pod;
 	}
 	return first;

@@ -10,6 +10,7 @@
 #include "proxy/stats.h"
 #include "proxy/txn_state.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -80,25 +81,19 @@ connect_failed(struct txn *t)
 
 static const struct upstream_events txn_events;
 
-void
-txn_connect(struct txn *t)
+/* The pod has been picked, with a place for the request. */
+static void
+attempt(struct txn *t, struct pod *pod)
 {
 	struct upstream *u;
-	struct pod *pod = pick_pod(
-	    t->worker, t->service, t->version, t->key, t->tried, t->ntried);
 
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
-	if (pod == NULL && t->ntried > 0)
-		pod = t->tried[t->ntried - 1]; /* there is no other */
-	if (pod == NULL) {
-		stats_failure(t->version, t->worker->index, ERR_NO_POD);
-		txn_reply(t, ERR_NO_POD);
-		return;
-	}
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
+	pick_enter(t->worker, t->version, pod);
+	t->pod_counted = true;
 	u = upstream_acquire(
 	    t->worker, t->version, pod, t, &txn_events, t->fresh);
 	if (u == NULL) {
@@ -106,13 +101,51 @@ txn_connect(struct txn *t)
 		return;
 	}
 	t->relay.upstream = u;
-	pick_enter(t->worker, t->version, pod);
-	t->pod_counted = true;
 	if (u->ready) {
 		txn_send(t);
 	} else {
 		t->relay.client->ops->pause(t->relay.client);
 	}
+}
+
+bool
+txn_try(struct txn *t, enum pick_lack *lack)
+{
+	const struct pick_errand errand = {
+	    .service = t->service,
+	    .version = t->version,
+	    .key = t->key,
+	    .tried = t->tried,
+	    .ntried = t->ntried,
+	    .fresh = t->fresh,
+	};
+	struct pod *pod = pick_pod(t->worker, &errand, lack);
+
+	if (pod == NULL && t->ntried > 0 && *lack == LACK_POD)
+		pod = t->tried[t->ntried - 1]; /* there is no other */
+	if (pod == NULL)
+		return false;
+	attempt(t, pod);
+	return true;
+}
+
+void
+txn_connect(struct txn *t)
+{
+	enum pick_lack lack = LACK_ROOM;
+
+	if (load_limited(&t->service->terms->limits) && !waiting_is_free(t)) {
+		waiting_enter(t);
+		return;
+	}
+	if (txn_try(t, &lack))
+		return;
+	if (lack != LACK_POD) {
+		waiting_enter(t);
+		return;
+	}
+	stats_failure(t->version, t->worker->index, ERR_NO_POD);
+	txn_reply(t, ERR_NO_POD);
 }
 
 /* What the pod's connection tells. */

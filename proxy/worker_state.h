@@ -14,6 +14,7 @@
 #include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
+#include "proxy/waiting.h"
 #include "router/route.h"
 
 #define WORKER_MAGIC 0x30420001u
@@ -21,6 +22,7 @@
 #define WORKER_FIELDS_ADDED (16u + EDITS_MAX)
 
 struct access_ring;
+struct bells;
 struct client_table;
 struct field;
 struct mailbox;
@@ -60,6 +62,8 @@ struct worker {
 	unsigned nfields;
 	/* likewise: a response's head as its route edits it, as many */
 	struct field *edited;
+
+	struct waiting waiting; /* requests without a pod that has room */
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;

@@ -388,6 +388,8 @@ version_settle(struct version *v, bool checked)
 			raise_unchecked(v->pods[i]);
 		if (v->pods[i]->state != POD_UP)
 			continue;
+		atomic_store_explicit(&v->pods[i]->place, (uint32_t)v->nready,
+		    memory_order_relaxed);
 		v->ready[v->nready] = v->pods[i];
 		weights[v->nready++] = v->weights[i];
 	}

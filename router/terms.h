@@ -37,12 +37,32 @@ struct retry_spec {
 	uint32_t body_bytes; /* a longer request body is not kept for one */
 };
 
+/*
+ * How much a version and its pods get at a time; 0 = any. What is too much
+ * waits, as far as there is room in the queue.
+ */
+struct load_limits {
+	uint32_t pod_requests;	   /* in flight at a pod, over all workers */
+	uint32_t version_requests; /* at all pods of a version, likewise */
+	uint32_t pending_connects; /* begun to a pod by each worker */
+	uint32_t queue; /* requests that wait for a version; 0 = none */
+	uint32_t queue_timeout_ms; /* so long, in all */
+};
+
+static inline bool
+load_limited(const struct load_limits *l)
+{
+	return (l->pod_requests | l->version_requests | l->pending_connects) !=
+	       0;
+}
+
 struct terms {
 	int refs; /* main only; 0 while they are part of a spec */
 	const struct balance_ops *balance;
 	struct hash_key hash; /* on nothing, unless the policy hashes */
 	struct health_rules health;
 	struct retry_spec retry;
+	struct load_limits limits;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
