@@ -158,6 +158,62 @@ write_retries(struct scrape *m, const char *name)
 }
 
 static void
+write_queue_lengths(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].sum.queued);
+}
+
+static void
+write_waits_of(struct scrape *m, const char *name, const struct row *row)
+{
+	const struct tally_sum *sum = &row->sum;
+	uint64_t below = 0;
+	unsigned n = 0;
+
+	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
+		uint64_t us = 1ull << bound;
+
+		for (; n <= bound; n++)
+			below += sum->waits[n];
+		evbuffer_add_printf(m->out,
+		    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64
+		    "\n",
+		    name, row->labels, us / 1000000, us % 1000000, below);
+	}
+	for (; n < TALLY_WAITS; n++)
+		below += sum->waits[n];
+	evbuffer_add_printf(m->out,
+	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
+	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
+	    "%s_count{%s} %" PRIu64 "\n",
+	    name, row->labels, below, name, row->labels, sum->wait_us / 1000000,
+	    sum->wait_us % 1000000, name, row->labels, below);
+}
+
+static void
+write_waits(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		write_waits_of(m, name, &m->rows[i]);
+}
+
+static void
+write_queue_rejected(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++) {
+		const uint64_t *errors = m->rows[i].sum.errors;
+
+		evbuffer_add_printf(m->out,
+		    "%s{%s,reason=\"full\"} %" PRIu64 "\n"
+		    "%s{%s,reason=\"timeout\"} %" PRIu64 "\n",
+		    name, m->rows[i].labels, errors[REASON_QUEUE_FULL], name,
+		    m->rows[i].labels, errors[REASON_QUEUE_TIMEOUT]);
+	}
+}
+
+static void
 write_weights(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
@@ -251,6 +307,15 @@ static const struct family {
 	write_durations},
     {"shunt_retries_total", "counter",
 	"Requests tried again after this version failed them.", write_retries},
+    {"shunt_queue_length", "gauge",
+	"Requests that wait for a pod of a version to have room.",
+	write_queue_lengths},
+    {"shunt_queue_wait_seconds", "histogram",
+	"How long requests have waited, whatever came of it.", write_waits},
+    {"shunt_queue_rejected_total", "counter",
+	"Requests answered with 503 because the queue was full, or they had "
+	"waited too long.",
+	write_queue_rejected},
     {"shunt_version_weight", "gauge", "Wanted share of a version, 0 to 1.",
 	write_weights},
     {"shunt_version_share", "gauge",

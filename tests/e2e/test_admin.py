@@ -60,7 +60,8 @@ def test_services(p):
     assert one["stable"] == "v1" and one["rollout"] is None
     version = one["versions"][0]
     assert set(version) == {"name", "weight", "share", "requests", "errors",
-                            "error_ratio", "p50_ms", "p99_ms", "pods"}
+                            "error_ratio", "p50_ms", "p99_ms", "queued",
+                            "pods"}
     assert set(version["pods"][0]) == {"address", "state", "inflight",
                                        "reason"}
     assert p.api("GET", "/api/v1/services/shop")[1]["name"] == "shop"

@@ -139,7 +139,7 @@ static const struct row versions[] = {
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
 	"stable, weights, rules, cohort, balance, health, errors, retry, "
-	"empty, found nothing\n"},
+	"limits, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
@@ -268,6 +268,25 @@ static const struct row service_keys[] = {
     {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
 	"5:17: expected a list of connect and reset, found a string\n"},
+    {SHOP "    limits: {}\n", ""},
+    {SHOP "    limits: {pending_connects: 1, queue: 1000000,\n"
+	  "      queue_timeout: 1d}\n", ""},
+    {SHOP "    limits: {version_requests: 1, queue: 1}\n", ""},
+    {SHOP "    limits: 5\n",
+	"5:13: expected a map with the keys pod_requests, version_requests, "
+	"pending_connects, queue, queue_timeout, found a string\n"},
+    {SHOP "    limits: {pod_requests: -1, version_requests: 1000001, "
+	  "pending_connects: x,\n      queue: 1.5, queue_timeout: 0s}\n",
+	"5:28: expected an integer from 0 to 1000000, found \"-1\"\n"
+	"5:50: expected an integer from 0 to 1000000, found \"1000001\"\n"
+	"5:77: expected an integer from 0 to 1000000, found \"x\"\n"
+	"6:14: expected an integer from 0 to 1000000, found \"1.5\"\n"
+	"6:34: expected a duration from 1ms to 1d, found \"0s\"\n"},
+    {SHOP "    limits: {pod_request: 1}\n",
+	"5:14: unknown key \"pod_request\", did you mean \"pod_requests\"?\n"},
+    {SHOP "    limits: {queue_timeout: 1s, queue: 5}\n",
+	"5:40: expected a limit with the queue: pod_requests, "
+	"version_requests or pending_connects\n"},
     {SHOP "    empty: 500\n",
 	"5:12: expected one of 503, stable, found \"500\"\n"},
     /* what is an alias was reported once */
