@@ -126,12 +126,14 @@ walk(struct worker *w, const struct pick_errand *r, bool tried, bool avoided,
 
 /* Whether a pod may be had by waiting: one that does not refuse. */
 static bool
-is_worth_waiting(struct worker *w, const struct version *v)
+is_worth_waiting(struct worker *w, const struct pick_errand *r, bool untried)
 {
+	const struct version *v = r->version;
 	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
 
 	for (size_t i = 0; i < most; i++)
-		if (!is_avoided(w, v->ready[i]))
+		if (!is_avoided(w, v->ready[i]) &&
+		    !(untried && was_tried(r, v->ready[i])))
 			return true;
 	return false;
 }
@@ -142,9 +144,10 @@ pick_any(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
 {
 	struct pod *pod = walk(w, r, false, false, lack);
 
-	if (pod == NULL && r->ntried > 0)
+	if (pod == NULL && r->ntried > 0 &&
+	    (r->impatient || !is_worth_waiting(w, r, true)))
 		pod = walk(w, r, true, false, lack);
-	if (pod != NULL || is_worth_waiting(w, r->version))
+	if (pod != NULL || is_worth_waiting(w, r, false))
 		return pod;
 	pod = walk(w, r, false, true, lack);
 	return pod != NULL ? pod : walk(w, r, true, true, lack);

@@ -24,6 +24,8 @@ struct pick_errand {
 	struct pod *const *tried;
 	unsigned ntried;
 	bool fresh; /* it needs a new connection */
+	bool
+	    impatient; /* it takes pods that were tried while others are full */
 };
 
 /* Why there is no pod. */
@@ -35,10 +37,9 @@ enum pick_lack {
 
 /*
  * NULL with what is lacking. Where the service has limits, the request has its
- * place at the pod (see router/claim.h), to be followed by pick_enter(); pods
- * that were tried are taken only after all others, and those that refused a
- * connection only when there are no others. Of very many pods, nearly all of
- * them full, the one with room may be overlooked.
+ * place at the pod (see router/claim.h), to be followed by pick_enter(); a pod
+ * that refused a connection is taken only when there are no others. Of very
+ * many pods, nearly all of them full, the one with room may be overlooked.
  */
 struct pod *pick_pod(
     struct worker *w, const struct pick_errand *r, enum pick_lack *lack);

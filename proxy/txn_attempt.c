@@ -79,6 +79,16 @@ connect_failed(struct txn *t)
 	}
 }
 
+/* A retry has waited so long for another pod: the same one will do. */
+#define OTHER_POD_US 100000u
+
+static bool
+is_impatient(const struct txn *t)
+{
+	return t->state == TXN_QUEUE &&
+	       loop_now(&t->worker->loop) - t->waiter.since_us >= OTHER_POD_US;
+}
+
 static const struct upstream_events txn_events;
 
 /* The pod has been picked, with a place for the request. */
@@ -118,6 +128,7 @@ txn_try(struct txn *t, enum pick_lack *lack)
 	    .tried = t->tried,
 	    .ntried = t->ntried,
 	    .fresh = t->fresh,
+	    .impatient = is_impatient(t),
 	};
 	struct pod *pod = pick_pod(t->worker, &errand, lack);
 

@@ -1,5 +1,7 @@
 """Work for pods that can be counted, and held as long as a test likes."""
 import asyncio
+import socket
+import struct
 import threading
 import time
 
@@ -77,6 +79,13 @@ def send(p, path="/", **named):
     c = Client(p.port)
     c.send(request(path=path, **named))
     return c
+
+
+def reset(c):
+    """Closes so that the peer gets an RST."""
+    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
+    c.close()
 
 
 def settle(p, version="v1"):

@@ -4,13 +4,13 @@ import json
 import random
 import signal
 import socket
-import struct
 import threading
 import time
 
 import pytest
 
-from busy import (H2Load, Work, queued, send, settle, sum_of, wait_queued)
+from busy import (H2Load, Work, queued, reset, send, settle, sum_of,
+                  wait_queued)
 from client import Client, Load, get, request
 from h2client import CANCEL, H2Client
 from harness import PATIENCE, wait_for
@@ -37,13 +37,6 @@ def one(shop, pod, work):
                  service={**limits(**named), **(service or {})})
         return p
     return start
-
-
-def reset(c):
-    """Closes so that the peer gets an RST."""
-    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                        struct.pack("ii", 1, 0))
-    c.close()
 
 
 def reload(p, change):
