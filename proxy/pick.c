@@ -40,15 +40,18 @@ pick_enter(struct worker *w, const struct version *v, struct pod *pod)
 	v->tally->slots[w->index].inflight++;
 }
 
+/* Nothing to give back and nobody who waits for it: the usual case. */
 void
 pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 {
 	struct tally_slot *slot = &v->tally->slots[w->index];
+	const struct pod_slot *own = &pod->slots[w->index];
 
 	pod_inflight_add(pod, w->index, -1);
 	slot->inflight--;
-	if (claim_settle(v->tally, pod, w->index) || slot->queue != NULL)
-		waiting_has_room(w, v->tally, pod);
+	if (own->claimed == 0 && slot->claimed == 0 && slot->queue == NULL)
+		return;
+	waiting_has_room(w, v->tally, pod);
 }
 
 static void
@@ -80,8 +83,7 @@ is_avoided(struct worker *w, struct pod *pod)
 
 /* Whether the request has its place at the pod now. */
 static bool
-has_taken(struct worker *w, const struct pick_errand *r, struct pod *pod,
-    enum pick_lack *lack)
+has_taken(struct worker *w, struct pick_errand *r, struct pod *pod)
 {
 	const struct load_limits *most = &r->service->terms->limits;
 
@@ -89,7 +91,7 @@ has_taken(struct worker *w, const struct pick_errand *r, struct pod *pod,
 	    pod->slots[w->index].connecting >= most->pending_connects &&
 	    !upstream_at_hand(w, r->version, pod, r->fresh)) {
 		if (claim_pod_free(pod, most->pod_requests))
-			*lack = LACK_CONNECT;
+			r->lack = LACK_CONNECT;
 		return false;
 	}
 	return claim_pod(pod, w->index, most->pod_requests);
@@ -106,8 +108,7 @@ was_tried(const struct pick_errand *r, const struct pod *pod)
 
 /* The ready pods in a row, from where there was room before. */
 static struct pod *
-walk(struct worker *w, const struct pick_errand *r, bool tried, bool avoided,
-    enum pick_lack *lack)
+walk(struct worker *w, struct pick_errand *r, bool tried, bool avoided)
 {
 	const struct version *v = r->version;
 	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
@@ -118,7 +119,7 @@ walk(struct worker *w, const struct pick_errand *r, bool tried, bool avoided,
 		struct pod *pod = v->ready[at % v->nready];
 
 		if (was_tried(r, pod) == tried &&
-		    is_avoided(w, pod) == avoided && has_taken(w, r, pod, lack))
+		    is_avoided(w, pod) == avoided && has_taken(w, r, pod))
 			return pod;
 	}
 	return NULL;
@@ -140,23 +141,22 @@ is_worth_waiting(struct worker *w, const struct pick_errand *r, bool untried)
 
 /* What the policy did not find. */
 static struct pod *
-pick_any(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
+pick_any(struct worker *w, struct pick_errand *r)
 {
-	struct pod *pod = walk(w, r, false, false, lack);
+	struct pod *pod = walk(w, r, false, false);
 
 	if (pod == NULL && r->ntried > 0 &&
 	    (r->impatient || !is_worth_waiting(w, r, true)))
-		pod = walk(w, r, true, false, lack);
+		pod = walk(w, r, true, false);
 	if (pod != NULL || is_worth_waiting(w, r, false))
 		return pod;
-	pod = walk(w, r, false, true, lack);
-	return pod != NULL ? pod : walk(w, r, true, true, lack);
+	pod = walk(w, r, false, true);
+	return pod != NULL ? pod : walk(w, r, true, true);
 }
 
 /* By the policy, around pods that are full. */
 static struct pod *
-pick_with_room(struct worker *w, const struct pick_errand *r, struct pick *pick,
-    enum pick_lack *lack)
+pick_with_room(struct worker *w, struct pick_errand *r, struct pick *pick)
 {
 	struct pod *not_these[PICK_TRIED_MAX + AVOIDED_MAX], *pod;
 	unsigned n = r->ntried;
@@ -167,36 +167,35 @@ pick_with_room(struct worker *w, const struct pick_errand *r, struct pick *pick,
 		pod = balance_pick(r->service->terms->balance, pick);
 		if (pod == NULL)
 			break;
-		if (!is_avoided(w, pod) && has_taken(w, r, pod, lack))
+		if (!is_avoided(w, pod) && has_taken(w, r, pod))
 			return pod;
 		not_these[n++] = pod;
 		pick->ntried = n;
 	}
-	return pick_any(w, r, lack);
+	return pick_any(w, r);
 }
 
 /* The same, with a place among the requests of the version, too. */
 static struct pod *
-pick_limited(struct worker *w, const struct pick_errand *r, struct pick *pick,
-    enum pick_lack *lack)
+pick_limited(struct worker *w, struct pick_errand *r, struct pick *pick)
 {
 	const uint32_t most = r->service->terms->limits.version_requests;
 	struct tally *tally = r->version->tally;
 	struct pod *pod;
 
-	*lack = r->version->nready > 0 ? LACK_ROOM : LACK_POD;
+	r->lack = r->version->nready > 0 ? LACK_ROOM : LACK_POD;
 	if (pick->n == 0 || !claim_version_free(tally, most))
 		return NULL;
-	pod = pick_with_room(w, r, pick, lack);
+	pod = pick_with_room(w, r, pick);
 	if (pod == NULL || claim_version(tally, w->index, most))
 		return pod;
 	claim_settle(tally, pod, w->index); /* others were faster */
-	*lack = LACK_ROOM;
+	r->lack = LACK_ROOM;
 	return NULL;
 }
 
 struct pod *
-pick_pod(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
+pick_pod(struct worker *w, struct pick_errand *r)
 {
 	const struct version *v = r->version;
 	struct tally_slot *slot = &v->tally->slots[w->index];
@@ -219,8 +218,8 @@ pick_pod(struct worker *w, const struct pick_errand *r, enum pick_lack *lack)
 
 	CHECK(n <= PICK_TRIED_MAX);
 	if (load_limited(&r->service->terms->limits))
-		return pick_limited(w, r, &pick, lack);
-	*lack = LACK_POD;
+		return pick_limited(w, r, &pick);
+	r->lack = LACK_POD;
 	first = balance_pick(r->service->terms->balance, &pick);
 	if (first == NULL || !is_avoided(w, first))
 		return first;

@@ -15,6 +15,14 @@ struct worker;
 
 #define PICK_TRIED_MAX 12u
 
+/* Why there is no pod. */
+enum pick_lack {
+	LACK_NOTHING,
+	LACK_POD,     /* none is ready, or each was tried */
+	LACK_ROOM,    /* they have as many requests as they may */
+	LACK_CONNECT, /* this worker makes as many connections as it may */
+};
+
 /* What an attempt is for, and what it has been through. */
 struct pick_errand {
 	const struct service *service;
@@ -26,13 +34,7 @@ struct pick_errand {
 	bool fresh; /* it needs a new connection */
 	bool
 	    impatient; /* it takes pods that were tried while others are full */
-};
-
-/* Why there is no pod. */
-enum pick_lack {
-	LACK_POD,     /* none is ready, or each was tried */
-	LACK_ROOM,    /* they have as many requests as they may */
-	LACK_CONNECT, /* this worker makes as many connections as it may */
+	enum pick_lack lack; /* by pick_pod() when that gives NULL */
 };
 
 /*
@@ -41,8 +43,7 @@ enum pick_lack {
  * that refused a connection is taken only when there are no others. Of very
  * many pods, nearly all of them full, the one with room may be overlooked.
  */
-struct pod *pick_pod(
-    struct worker *w, const struct pick_errand *r, enum pick_lack *lack);
+struct pod *pick_pod(struct worker *w, struct pick_errand *r);
 
 /* An attempt begins or ends: counted in the pod's requests in flight. */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);

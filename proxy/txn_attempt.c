@@ -118,10 +118,10 @@ attempt(struct txn *t, struct pod *pod)
 	}
 }
 
-bool
-txn_try(struct txn *t, enum pick_lack *lack)
+enum pick_lack
+txn_try(struct txn *t)
 {
-	const struct pick_errand errand = {
+	struct pick_errand errand = {
 	    .service = t->service,
 	    .version = t->version,
 	    .key = t->key,
@@ -130,14 +130,14 @@ txn_try(struct txn *t, enum pick_lack *lack)
 	    .fresh = t->fresh,
 	    .impatient = is_impatient(t),
 	};
-	struct pod *pod = pick_pod(t->worker, &errand, lack);
+	struct pod *pod = pick_pod(t->worker, &errand);
 
-	if (pod == NULL && t->ntried > 0 && *lack == LACK_POD)
+	if (pod == NULL && t->ntried > 0 && errand.lack == LACK_POD)
 		pod = t->tried[t->ntried - 1]; /* there is no other */
 	if (pod == NULL)
-		return false;
+		return errand.lack;
 	attempt(t, pod);
-	return true;
+	return LACK_NOTHING;
 }
 
 void
@@ -145,11 +145,9 @@ txn_connect(struct txn *t)
 {
 	enum pick_lack lack = LACK_ROOM;
 
-	if (load_limited(&t->service->terms->limits) && !waiting_is_free(t)) {
-		waiting_enter(t);
-		return;
-	}
-	if (txn_try(t, &lack))
+	if (!load_limited(&t->service->terms->limits) || waiting_is_free(t))
+		lack = txn_try(t);
+	if (lack == LACK_NOTHING)
 		return;
 	if (lack != LACK_POD) {
 		waiting_enter(t);

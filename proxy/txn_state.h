@@ -104,7 +104,7 @@ void txn_reply(struct txn *t, enum err e);
  * connection; from here on the pod's events drive the transaction.
  */
 void txn_connect(struct txn *t);
-/* The same, unless that pod is lacking: then nothing is changed, and false. */
-bool txn_try(struct txn *t, enum pick_lack *lack);
+/* The same, unless something is lacking: then nothing is changed. */
+enum pick_lack txn_try(struct txn *t);
 
 #endif

@@ -124,7 +124,8 @@ let_go(struct worker *w, struct queue *q)
 			ring_next(w, q->tally);
 			return;
 		}
-		if (txn_try(txn_of(e), &lack))
+		lack = txn_try(txn_of(e));
+		if (lack == LACK_NOTHING)
 			continue;
 		if (lack == LACK_CONNECT) {
 			queue_show(q, false);
@@ -327,10 +328,11 @@ waiting_leave(struct txn *t)
 }
 
 void
-waiting_has_room(struct worker *w, struct tally *t, const struct pod *p)
+waiting_has_room(struct worker *w, struct tally *t, struct pod *p)
 {
 	struct queue *q = own_queue(w, t);
 
+	claim_settle(t, p, w->index);
 	if (q != NULL && !q->shown)
 		wake(w, q);
 	if (atomic_load(&t->gate.queued) == 0)

@@ -48,8 +48,8 @@ bool waiting_is_free(const struct txn *t);
 void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
 
-/* A request of the version has left the pod. */
-void waiting_has_room(struct worker *w, struct tally *t, const struct pod *p);
+/* A request of the version has left the pod: its places go back. */
+void waiting_has_room(struct worker *w, struct tally *t, struct pod *p);
 /* A connection is made, or has failed. */
 void waiting_may_connect(struct worker *w);
 /*
