@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
 LIBS = -Wl,--as-needed -levent -levent_openssl -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
-	-lnghttp2
+	-lnghttp2 -lm
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -47,7 +47,7 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
-	proxy/client_address.o \
+	proxy/client_address.o proxy/newcomer.o \
 	proxy/stats.o proxy/queue.o \
 	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
@@ -74,7 +74,7 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 

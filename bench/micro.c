@@ -4,6 +4,7 @@
  * plan. One thread, nothing but the router.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ struct shape {
 
 /* What a worker has at hand for each of the requests. */
 struct asked {
-	char host[TEXT_MAX], path[TEXT_MAX], user[TEXT_MAX];
-	struct field fields[3];
+	char host[TEXT_MAX], path[TEXT_MAX], user[TEXT_MAX], cookie[TEXT_MAX];
+	struct field fields[4];
 	struct request request;
 };
 
@@ -101,6 +102,9 @@ make_requests(unsigned nroutes)
 		a->fields[2] = (struct field){SPAN("X-User"),
 		    print(a->user, "user-", (unsigned)chance(), ""),
 		    FIELD_OTHER};
+		a->fields[3] = (struct field){SPAN("Cookie"),
+		    print(a->cookie, "lang=en; uid=", (unsigned)chance(), ""),
+		    FIELD_COOKIE};
 		a->request = (struct request){
 		    .method = SPAN("GET"),
 		    .authority = a->fields[0].value,
@@ -108,6 +112,8 @@ make_requests(unsigned nroutes)
 		    .path = print(a->path, "/r", route % 10, "/item"),
 		    .fields = a->fields,
 		    .nfields = 3,
+		    .family = AF_INET,
+		    .client = {10, (uint8_t)(i >> 4), (uint8_t)i, 1},
 		};
 	}
 }
@@ -321,6 +327,79 @@ build_row(const char *policy, unsigned pods, bool weighted)
 	    weighted ? "1-1000" : "equal", build / 1e6, health / 1e6);
 }
 
+/* More versions without pods, and users with a cookie. */
+static struct plan *
+make_cohort_plan(enum hash_on on, const char *name, unsigned versions)
+{
+	const struct shape shape = {1, 4, 0, false, balance_find("random")};
+	struct spec *spec = make_spec(&shape);
+	struct service_spec *s = &spec->services[0];
+	char text[TEXT_MAX], why[256];
+	struct plan *p;
+
+	s->versions = realloc(s->versions, versions * sizeof s->versions[0]);
+	CHECK(s->versions != NULL);
+	for (; s->nversions < versions; s->nversions++) {
+		struct version_spec *v = &s->versions[s->nversions];
+
+		print(text, "v", (unsigned)s->nversions + 1, "");
+		*v = (struct version_spec){
+		    .name = copy(text), .weight = WEIGHT_ONE};
+	}
+	s->terms.cohort.key.on = on;
+	s->terms.cohort.key.name = name != NULL ? copy(name) : NULL;
+	p = plan_build(spec, NULL, WORKERS, 0, why, sizeof why);
+	CHECK(p != NULL);
+	spec_free(spec);
+	return p;
+}
+
+static void
+cohort_row(enum hash_on on, const char *name, unsigned versions)
+{
+	static const char *const words[] = {
+	    [HASH_ON_NOTHING] = "request",
+	    [HASH_ON_CLIENT] = "client_ip",
+	    [HASH_ON_HEADER] = "header",
+	    [HASH_ON_COOKIE] = "cookie",
+	};
+	struct plan *plan = make_cohort_plan(on, name, versions);
+	double best = 1e9;
+	struct choice c;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint64_t start = now_ns();
+
+		for (unsigned i = 0; i < CALLS; i++) {
+			choose_version(plan->services[0],
+			    &asked[i % REQUESTS].request, &c);
+			CHECK(c.hashed == (on != HASH_ON_NOTHING));
+		}
+		best = less(best, each(start));
+	}
+	printf("%-14s %8u %7.0f\n", words[on], versions, best);
+	plan_drop(plan);
+}
+
+static void
+cohort_rows(void)
+{
+	static const unsigned versions[] = {2, 4, 255};
+
+	make_requests(1);
+	for (unsigned i = 0; i < REQUESTS; i++)
+		asked[i].request.nfields = 4;
+	printf("\nns to choose a version by weight, best of %u rounds of %u\n",
+	    ROUNDS, CALLS);
+	printf("%-14s %8s %7s\n", "cohort", "versions", "choose");
+	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+		cohort_row(HASH_ON_NOTHING, NULL, versions[i]);
+		cohort_row(HASH_ON_CLIENT, NULL, versions[i]);
+		cohort_row(HASH_ON_HEADER, "X-User", versions[i]);
+		cohort_row(HASH_ON_COOKIE, "uid", versions[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -341,6 +420,7 @@ main(void)
 		row(policies[p], 1, 4, 0, true);
 		row(policies[p], 1, 10000, 0, true);
 	}
+	cohort_rows();
 	printf("\nms to make a plan from its spec, and again with other ready "
 	       "pods\n");
 	printf("%-14s %6s %-9s %8s %8s\n", "policy", "pods", "weights", "build",

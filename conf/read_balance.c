@@ -1,5 +1,4 @@
 /* The pods of a version with their weights, and how one of them is picked. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +6,7 @@
 #include "router/balance.h"
 #include "router/draw.h"
 
-static option_reader read_hash, read_hash_name;
+static option_reader read_hash;
 
 const struct option pod_options[] = {
     {
@@ -108,24 +107,20 @@ read_pods(struct errors *e, const struct option *o, const struct node *value,
 }
 
 /* Names of fields and of cookies are tokens (RFC 9110 5.6.2). */
-static void
+void
 read_hash_name(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
 	struct hash_key *k = field;
 	const char *text = option_text(e, o, value);
-	size_t n = 0;
 
 	if (text == NULL)
 		return;
-	while (isalnum((unsigned char)text[n]) ||
-	       (text[n] != '\0' && strchr("!#$%&'*+-.^_`|~", text[n]) != NULL))
-		n++;
-	if (n == 0 || text[n] != '\0') {
+	if (!read_token(text)) {
 		option_refuse(e, o, value);
 		return;
 	}
-	k->on = o == &hash_options[0] ? HASH_ON_HEADER : HASH_ON_COOKIE;
+	k->on = strcmp(o->key, "header") == 0 ? HASH_ON_HEADER : HASH_ON_COOKIE;
 	free(k->name);
 	k->name = read_copy(e, text);
 }

@@ -9,8 +9,6 @@
 #define DAY	   86400000ull
 #define HTTPS_PORT 443u
 
-static option_reader read_max_age;
-
 /* What Strict-Transport-Security says (RFC 6797 6.1). */
 struct hsts {
 	uint64_t max_age; /* milliseconds */
@@ -20,7 +18,7 @@ struct hsts {
 const struct option hsts_options[] = {
     {
 	.key = "max_age",
-	.read = read_max_age,
+	.read = read_seconds,
 	.kind = OPT_DURATION,
 	.max = 3650 * DAY,
 	.help = "For how long browsers come with https only.",
@@ -68,15 +66,15 @@ read_redirect(struct errors *e, const struct option *o,
 		*(uint16_t *)field = (uint16_t)port;
 }
 
-/* The field speaks of seconds (RFC 6797 6.1.1). */
-static void
-read_max_age(struct errors *e, const struct option *o, const struct node *value,
+/* Max-Age of fields is in seconds (RFC 6265 4.1.1, RFC 6797 6.1.1). */
+void
+read_seconds(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
-	uint64_t *max_age = field;
+	uint64_t *ms = field;
 
 	option_read_value(e, o, value, field);
-	if (*max_age % 1000 != 0)
+	if (*ms % 1000 != 0)
 		errors_add(e, value->at,
 		    "expected a duration of whole seconds, found \"%s\"",
 		    value->text);
@@ -93,7 +91,7 @@ read_hsts(struct errors *e, const struct option *o, const struct node *value,
 	if (value->kind == NODE_MAP)
 		option_walk(e, hsts_options, value, &h);
 	else if (option_text(e, o, value) != NULL)
-		read_max_age(e, &hsts_options[0], value, &h.max_age);
+		read_seconds(e, &hsts_options[0], value, &h.max_age);
 	if (asprintf(text, "max-age=%llu%s%s",
 		(unsigned long long)(h.max_age / 1000),
 		h.include_subdomains ? "; includeSubDomains" : "",

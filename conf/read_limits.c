@@ -50,7 +50,7 @@ const struct option load_options[] = {
 
 /* Without a limit nothing would ever wait. */
 void
-read_load_limits(struct errors *e, const struct option *o,
+read_load(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
 	const struct load_limits *l = field;

@@ -274,10 +274,17 @@ const struct option service_options[] = {
     },
     {
 	.key = "cohort",
-	.read = option_read_only,
-	.type = "request",
+	.read = read_cohort,
+	.type = "request, client_ip or a map with one of the keys header, "
+		"cookie",
 	.fallback = "request",
-	.help = "What is given a version by weight; only request so far.",
+	.help = "What is given a version by weight: each request by itself, "
+		"or all of a client's address, or all with the same value of "
+		"a key below.",
+	.shape = OPTION_MAP,
+	.sub = cohort_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.cohort),
     },
     {.key = "sticky"},
     {
@@ -320,7 +327,7 @@ const struct option service_options[] = {
     },
     {
 	.key = "limits",
-	.read = read_load_limits,
+	.read = read_load,
 	.absent = "no limits",
 	.help = "How much the versions and their pods get at a time.",
 	.shape = OPTION_MAP,

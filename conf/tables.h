@@ -37,6 +37,7 @@ extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
 extern const struct option balance_options[];	  /* struct service_spec */
+extern const struct option cohort_options[];	  /* of read_cohort() */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
@@ -47,22 +48,25 @@ extern const char *const pod_protocol_words[];
 /* Of `empty`; stable is 1. */
 extern const char *const empty_words[];
 
-option_reader read_address;	/* struct address */
-option_reader read_listeners;	/* struct settings */
-option_reader read_workers;	/* unsigned */
-option_reader read_services;	/* struct spec */
-option_reader read_routes;	/* struct service_spec */
-option_reader read_edits;	/* struct edits */
-option_reader read_rules;	/* struct service_spec */
-option_reader read_match;	/* struct match * */
-option_reader read_pods;	/* struct version_spec */
-option_reader read_balance;	/* struct service_spec */
-option_reader read_load_limits; /* struct load_limits */
-option_reader read_redirect;	/* uint16_t */
-option_reader read_hsts;	/* char * */
-option_reader read_tls;		/* struct tls_settings * */
-option_reader read_trust;	/* struct trust * */
-option_reader read_file_name;	/* nothing: whether it can be one */
+option_reader read_address;   /* struct address */
+option_reader read_listeners; /* struct settings */
+option_reader read_workers;   /* unsigned */
+option_reader read_services;  /* struct spec */
+option_reader read_routes;    /* struct service_spec */
+option_reader read_edits;     /* struct edits */
+option_reader read_rules;     /* struct service_spec */
+option_reader read_match;     /* struct match * */
+option_reader read_pods;      /* struct version_spec */
+option_reader read_balance;   /* struct service_spec */
+option_reader read_load;      /* struct load_limits */
+option_reader read_cohort;    /* struct cohort */
+option_reader read_hash_name; /* struct hash_key, by the row's own key */
+option_reader read_seconds;   /* uint64_t, milliseconds: of whole seconds */
+option_reader read_redirect;  /* uint16_t */
+option_reader read_hsts;      /* char * */
+option_reader read_tls;	      /* struct tls_settings * */
+option_reader read_trust;     /* struct trust * */
+option_reader read_file_name; /* nothing: whether it can be one */
 
 /*
  * Room for the members of a list or map; NULL, and an error, without memory.

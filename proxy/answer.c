@@ -9,12 +9,19 @@
 #include "router/plan.h"
 #include "router/route.h"
 
-/* Of fields that are ours: X-Shunt-Version. */
-#define OURS_MAX 1u
+/* Of fields that are ours: X-Shunt-Version, a newcomer's Set-Cookie. */
+#define OURS_MAX 2u
 
 _Static_assert(EDITS_MAX + OURS_MAX <= WORKER_FIELDS_ADDED, "room for fields");
 
 static const struct edits no_edits;
+
+static void
+add(struct h1_head *h, struct span name, struct span value)
+{
+	CHECK(h->nfields < h->max_fields);
+	h->fields[h->nfields++] = (struct field){name, value, FIELD_OTHER};
+}
 
 /* The routes' edits are written down already: no field of ours gives way. */
 static void
@@ -27,9 +34,7 @@ add_version(struct txn *t, struct h1_head *h)
 		if (!span_eq_nocase(h->fields[i].name, name))
 			h->fields[n++] = h->fields[i];
 	h->nfields = n;
-	CHECK(h->nfields < h->max_fields);
-	h->fields[h->nfields++] =
-	    (struct field){name, span_of(t->version->name), FIELD_OTHER};
+	add(h, name, span_of(t->version->name));
 }
 
 const struct h1_head *
@@ -37,14 +42,17 @@ answer_head(struct txn *t, const struct h1_head *h, struct h1_head *out)
 {
 	const struct edits *edits = &no_edits;
 	const bool version = t->worker->settings->forward.version;
+	const bool newcomer = t->newcomer.n > 0 && h->status != 101;
 
 	if (t->action != NULL)
 		edits = &t->action->response;
-	if (edits->n == 0 && !version)
+	if (edits->n == 0 && !version && !newcomer)
 		return h;
 	edits_apply(edits, h, t->worker->edited,
 	    h->nfields + EDITS_MAX + OURS_MAX, out);
 	if (version)
 		add_version(t, out);
+	if (newcomer)
+		add(out, SPAN("Set-Cookie"), t->newcomer);
 	return out;
 }

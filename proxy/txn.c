@@ -6,7 +6,9 @@
 #include "proxy/access_fill.h"
 #include "proxy/admit.h"
 #include "proxy/client.h"
+#include "proxy/conn.h"
 #include "proxy/http.h"
+#include "proxy/newcomer.h"
 #include "proxy/plan_use.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
@@ -34,13 +36,17 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 }
 
 static void
-txn_choose(struct txn *t, const struct request *r)
+txn_choose(struct txn *t, struct request *r)
 {
 	const struct service *s = t->service;
 	struct choice choice;
 
+	t->newcomer = newcomer_greet(&s->terms->cohort,
+	    conn_is_tls(t->relay.client->session->conn), &t->arena, r);
 	choose_version(s, r, &choice);
 	t->version = choice.version;
+	if (!choice.hashed) /* nothing depends on who he is */
+		t->newcomer = SPAN_NONE;
 	if (s->terms->balance->hashes)
 		t->key = hash_key_of(&s->terms->hash, r,
 		    session_address(t->relay.client->session));

@@ -69,6 +69,7 @@ struct txn {
 	int rule;
 	struct span asked;    /* the head as the log shows it; in the arena */
 	uint64_t key;	      /* of the request, where the policy hashes */
+	struct span newcomer; /* Set-Cookie for a user new to the cohort */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
 	bool request_done : 1; /* the client has sent all of it */

@@ -1,4 +1,4 @@
-/* From a request to a version: rules, then the split, then what is ready. */
+/* From a request to a version: rules, then weights, then what is ready. */
 #include "router/choose.h"
 
 #include <stdio.h>
@@ -164,14 +164,6 @@ ticket(struct split *s, bool draw)
 	return draw ? split_next(s) : split_peek(s);
 }
 
-size_t
-ruleset_version(const struct ruleset *rs, int rule, bool draw)
-{
-	const struct rule *it = rule_at(rs, rule);
-
-	return it->split != NULL ? ticket(it->split, draw) : it->version;
-}
-
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {
@@ -186,6 +178,45 @@ ruleset_empty_stable(const struct ruleset *rs, int rule, bool stable)
 	return it->own_empty ? it->empty_stable : stable;
 }
 
+/* Whether the weights go by the place of the request's user. */
+static bool
+find_bucket(const struct service *s, const struct request *r, struct choice *c)
+{
+	const struct cohort *cohort = &s->terms->cohort;
+
+	c->hashed = cohort->key.on != HASH_ON_NOTHING &&
+		    cohort_bucket(cohort, r, &c->bucket);
+	return c->hashed;
+}
+
+static size_t
+by_rule(const struct service *s, const struct request *r, bool draw,
+    struct choice *c)
+{
+	const struct rule *rule = rule_at(s->rules, c->rule);
+
+	if (rule->split == NULL)
+		return rule->version;
+	if (!find_bucket(s, r, c))
+		return ticket(rule->split, draw);
+	return cohort_version(
+	    rule->weights, s->nversions, s->stable, c->bucket);
+}
+
+static size_t
+by_weights(const struct service *s, const struct request *r, bool draw,
+    struct choice *c)
+{
+	uint64_t weights[SPLIT_VERSIONS_MAX];
+
+	if (!find_bucket(s, r, c))
+		return ticket(s->split, draw);
+	CHECK(s->nversions <= SPLIT_VERSIONS_MAX);
+	for (size_t i = 0; i < s->nversions; i++)
+		weights[i] = s->versions[i].weight;
+	return cohort_version(weights, s->nversions, s->stable, c->bucket);
+}
+
 static void
 choose(const struct service *s, const struct request *r, bool draw,
     struct choice *c)
@@ -194,15 +225,17 @@ choose(const struct service *s, const struct request *r, bool draw,
 	bool empty_stable = s->terms->empty_stable;
 	size_t version;
 
+	c->hashed = false;
+	c->bucket = 0;
 	c->rule = ruleset_find(s->rules, r);
 	if (c->rule >= 0) {
 		c->by = CHOICE_RULE;
-		version = ruleset_version(s->rules, c->rule, draw);
+		version = by_rule(s, r, draw, c);
 		empty_stable =
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
 	} else {
 		c->by = CHOICE_WEIGHT;
-		version = ticket(s->split, draw);
+		version = by_weights(s, r, draw, c);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];

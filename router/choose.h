@@ -1,8 +1,8 @@
 /*
- * Which version takes a request: that of the first matching rule or of the
- * exact split of the rule's own weights, else of the service's; then what
- * `empty` says where that version has no ready pod. Any thread, no lock, no
- * allocation.
+ * Which version takes a request: that of the first matching rule, or by the
+ * rule's own weights, else by the service's; then what `empty` says where that
+ * version has no ready pod. Weights go by the request's cohort, or exactly
+ * where it has none. Any thread, no lock, no allocation.
  */
 #ifndef ROUTER_CHOOSE_H
 #define ROUTER_CHOOSE_H
@@ -20,6 +20,8 @@ struct choice {
 	const struct version *wanted;  /* what rule or weight said */
 	int rule; /* index of the rule that decided, -1 when none did */
 	enum choice_by by;
+	bool hashed;	 /* the cohort decided which of the weights */
+	uint64_t bucket; /* its place on [0, 2^64); 0 unless hashed */
 };
 
 void choose_version(
@@ -44,9 +46,6 @@ struct ruleset *ruleset_hold(struct ruleset *r);
 void ruleset_drop(struct ruleset *r);
 /* Index of the first match, or -1. Draws no ticket. */
 int ruleset_find(const struct ruleset *rs, const struct request *r);
-/* Index of the version; where the rule has weights a ticket is drawn, or
- * only looked at. */
-size_t ruleset_version(const struct ruleset *rs, int rule, bool draw);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

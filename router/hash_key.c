@@ -54,8 +54,8 @@ find_cookie(const struct request *r, struct span name)
 }
 
 uint64_t
-hash_key_of(
-    const struct hash_key *k, const struct request *r, struct span client)
+hash_key_seeded(const struct hash_key *k, const struct request *r,
+    struct span client, uint64_t seed)
 {
 	struct span value = SPAN_NONE;
 
@@ -66,7 +66,7 @@ hash_key_of(
 		value = client;
 		break;
 	case HASH_ON_URI:
-		return hash_bytes(r->query, hash_bytes(r->path, k->on));
+		return hash_bytes(r->query, hash_bytes(r->path, seed));
 	case HASH_ON_HEADER:
 		value = find_header(r, span_of(k->name));
 		break;
@@ -74,5 +74,12 @@ hash_key_of(
 		value = find_cookie(r, span_of(k->name));
 		break;
 	}
-	return value.n > 0 ? hash_bytes(value, k->on) : 0;
+	return value.n > 0 ? hash_bytes(value, seed) : 0;
+}
+
+uint64_t
+hash_key_of(
+    const struct hash_key *k, const struct request *r, struct span client)
+{
+	return hash_key_seeded(k, r, client, k->on);
 }

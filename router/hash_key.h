@@ -1,7 +1,7 @@
 /*
- * What of a request the policy `hash` looks at, and its hash: the same in
- * every replica of the proxy, whatever its version of the C library, byte
- * order or moment of start. Pure.
+ * What of a request the policy `hash` and cohorts look at, and its hash: the
+ * same in every replica of the proxy, whatever its version of the C library,
+ * byte order or moment of start. Pure.
  */
 #ifndef ROUTER_HASH_KEY_H
 #define ROUTER_HASH_KEY_H
@@ -13,7 +13,7 @@
 struct request;
 
 enum hash_on {
-	HASH_ON_NOTHING, /* a policy without key */
+	HASH_ON_NOTHING, /* there is no key */
 	HASH_ON_CLIENT,	 /* its IP address */
 	HASH_ON_URI,	 /* path and query */
 	HASH_ON_HEADER,
@@ -31,6 +31,10 @@ struct hash_key {
  */
 uint64_t hash_key_of(
     const struct hash_key *k, const struct request *r, struct span client);
+/* The same by another function for each seed; of the value alone, whatever
+ * it was found in. */
+uint64_t hash_key_seeded(const struct hash_key *k, const struct request *r,
+    struct span client, uint64_t seed);
 
 /* Of any bytes; never 0. For different seeds they are different functions. */
 uint64_t hash_bytes(struct span s, uint64_t seed);

@@ -23,6 +23,9 @@ struct request {
 	unsigned nfields;
 	int family;	    /* of the client's address; 0 = not known */
 	uint8_t client[16]; /* 4 or 16 bytes */
+	/* value of the cohort's cookie that it is about to be given, and is
+	 * treated as if it had; n == 0: none */
+	struct span newcomer;
 };
 
 enum pattern_kind {

@@ -244,6 +244,7 @@ service_new(struct service_spec *spec, const struct service *old,
 	if (s == NULL)
 		goto fail;
 	s->stable = spec->stable;
+	spec->terms.cohort.salt = cohort_salt(spec->name);
 	s->terms = terms_take(&spec->terms);
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||

@@ -44,6 +44,7 @@ void
 terms_clear(struct terms *t)
 {
 	free(t->hash.name);
+	free(t->cohort.key.name);
 	free(t->health.path);
 	*t = (struct terms){0};
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "router/cohort.h"
 #include "router/hash_key.h"
 #include "router/health.h"
 
@@ -60,6 +61,7 @@ struct terms {
 	int refs; /* main only; 0 while they are part of a spec */
 	const struct balance_ops *balance;
 	struct hash_key hash; /* on nothing, unless the policy hashes */
+	struct cohort cohort; /* who is given a version together by weight */
 	struct health_rules health;
 	struct retry_spec retry;
 	struct load_limits limits;

@@ -1,10 +1,13 @@
 """Who gets a request: exact shares of the weights, and rules before them."""
 import asyncio
+import random
+import re
+import subprocess
 
 import pytest
 
 from client import Load, get, request
-from harness import service
+from harness import PATIENCE, SAN, service
 from pods import app_answer
 
 
@@ -46,6 +49,61 @@ def test_three_versions_down_to_a_hundredth_percent(shop, app):
     load = Load(p.port, connections=40, total=10000).run()
     assert load.failures() == []
     assert load.versions() == {"1": 9899, "2": 100, "3": 1}
+
+
+def send_exactly(port, n):
+    done = subprocess.run(
+        ["h2load", "--h1", "-n", str(n), "-c", "40", "-t", "1",
+         f"http://127.0.0.1:{port}/"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=10 * PATIENCE)
+    good = re.search(r"(\d+) succeeded", done.stdout)
+    assert good and int(good.group(1)) == n, done.stdout
+
+
+def test_hundreds_of_thousands_on_two_workers(shop, app):
+    """Many periods of the split, and each of its prefixes that we look at."""
+    shares = {"v1": 98.99, "v2": 1, "v3": 0.01}
+    p = shop({f"v{i}": [app(str(i)).port] for i in (1, 2, 3)},
+             service={"weights": shares}, workers=2)
+    sent = 0
+    for n in ((777, 9_223, 10_000) if SAN else (33_333, 66_667, 100_000)):
+        send_exactly(p.port, n)
+        sent += n
+        counts = {v: p.version(v)["requests"] for v in shares}
+        assert sum(counts.values()) == sent
+        for v, share in shares.items():
+            assert abs(counts[v] - sent * share / 100) <= 1, (sent, counts)
+    if not SAN:
+        assert counts == {"v1": 197_980, "v2": 2_000, "v3": 20}
+
+
+def test_each_of_100_weights_under_load_is_kept(shop, app):
+    """Between two changes each version gets its share of what was asked: no
+    burst behind a change, and nothing at all at weight 0. What was in flight
+    at a change may count on either side of it."""
+    connections, chance = 10, random.Random(20)
+    p = shop({"v1": [app("1").port], "v2": [app("2").port],
+              "v3": [app("3").port]}, workers=2)
+
+    def counts():
+        return [v["requests"] for v in p.status()["versions"]]
+    load = Load(p.port, connections=connections).start()
+    for i in range(100):
+        weights = [chance.choice([0, 0.01, 1, 5, 50, 99]) for _ in range(3)]
+        if sum(weights) == 0:
+            weights[i % 3] = 1
+        code, answer = p.api("PUT", "/api/v1/services/shop/weights", {
+            f"v{k + 1}": w for k, w in enumerate(weights)})
+        assert code == 200, answer
+        before = counts()
+        load.wait(50)
+        got = [b - a for a, b in zip(before, counts())]
+        for k, w in enumerate(weights):
+            share = w / sum(weights) * sum(got)
+            assert abs(got[k] - share) <= connections + 1, (i, weights, got)
+    load.stop()
+    assert load.failures() == []
 
 
 def test_weight_0_gets_strictly_nothing(shop, app):

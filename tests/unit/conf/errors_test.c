@@ -202,10 +202,6 @@ static const struct row service_keys[] = {
     {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
 	  "    errors: {}\n    retry: {version: same, on: []}\n"
 	  "    empty: 503\n", ""},
-    {SHOP "    cohort: client_ip\n",
-	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
-    {SHOP "    cohort: {header: X-User}\n",
-	"5:13: \"cohort\" other than \"request\" " NOT_YET "\n"},
     {SHOP "    sticky: {cookie: a}\n    outlier: {}\n    release: {}\n",
 	"5:5: \"sticky\" " NOT_YET "\n"
 	"6:5: \"outlier\" " NOT_YET "\n"
