@@ -50,8 +50,8 @@ const struct option load_options[] = {
 
 /* Without a limit nothing would ever wait. */
 void
-read_load(struct errors *e, const struct option *o,
-    const struct node *value, void *field)
+read_load(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
 {
 	const struct load_limits *l = field;
 
