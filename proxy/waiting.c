@@ -70,6 +70,30 @@ follow(struct txn *t, const struct service *s, const struct version *v)
 	plan_use_drop(before);
 }
 
+/* By the same version of the worker's plan, if that still has it. */
+static void
+catch_up(struct txn *t)
+{
+	const struct plan *plan = t->worker->plan->plan;
+	const struct service *s = plan_service(plan, t->service->name);
+	const struct version *v = NULL;
+
+	if (s != NULL)
+		v = service_version(s, t->version->name);
+	if (v != NULL && v->tally == t->version->tally)
+		follow(t, s, v);
+	else
+		t->version_lost = true;
+}
+
+static bool
+is_behind(const struct txn *t)
+{
+	const struct plan_use *plan = t->later != NULL ? t->later : t->plan;
+
+	return plan != t->worker->plan && !t->version_lost;
+}
+
 /* What `empty` says, of the rule that chose the version if one did. */
 static bool
 may_be_stable(const struct txn *t)
@@ -279,8 +303,8 @@ watch(struct txn *t, bool waits)
 		c->ops->watch(c, waits);
 }
 
-void
-waiting_enter(struct txn *t)
+static void
+join(struct txn *t)
 {
 	const struct load_limits *most = &t->service->terms->limits;
 	const uint64_t patience_us = (uint64_t)most->queue_timeout_ms * 1000u;
@@ -307,6 +331,18 @@ waiting_enter(struct txn *t)
 	if (queue_first(q) == &t->waiter)
 		wake(w, q);
 	tick_on(&w->waiting);
+}
+
+/* A retry may come by a plan that has more, or less, room than there is. */
+void
+waiting_enter(struct txn *t)
+{
+	if (is_behind(t)) {
+		catch_up(t);
+		txn_connect(t);
+	} else {
+		join(t);
+	}
 }
 
 /* With the last one goes what only its worker knew: who is next. */
@@ -367,22 +403,6 @@ adopt(struct worker *w, const struct service *s)
 	}
 }
 
-/* The same version in the worker's plan, if that still has it. */
-static void
-follow_plan(struct txn *t, const struct queue *q)
-{
-	const struct plan *plan = t->worker->plan->plan;
-	const struct service *s = plan_service(plan, t->service->name);
-	const struct version *v = NULL;
-
-	if (s != NULL)
-		v = service_version(s, t->version->name);
-	if (v != NULL && v->tally == q->tally)
-		follow(t, s, v);
-	else
-		t->version_lost = true;
-}
-
 void
 waiting_take_plan(struct worker *w)
 {
@@ -394,7 +414,7 @@ waiting_take_plan(struct worker *w)
 		adopt(w, plan->services[i]);
 	TAILQ_FOREACH (q, &w->waiting.queues, link)
 		TAILQ_FOREACH (e, &q->waiters, link)
-			follow_plan(txn_of(e), q);
+			catch_up(txn_of(e));
 	wake_all(w);
 }
 

@@ -1,6 +1,7 @@
 """Limits of pods, versions and connections: never exceeded, always used."""
 import asyncio
 import contextlib
+import copy
 
 import pytest
 
@@ -240,6 +241,30 @@ def test_a_retry_needs_a_place_and_is_first(shop, pod, loop):
     assert [c.response().status for c in clients] == [200] * 5
     assert living.order[2:] == [f"/later{i}" for i in range(3)]
     assert living.most == 1
+    settle(p)
+
+
+def test_a_retry_finds_pods_that_came_later(shop, pod, loop):
+    """Its attempt began before the reload; it would wait for what it knew."""
+    dying, full, new = Work(loop), Work(loop), Work(loop)
+    dies, other = pod(dying), pod(full)
+    p = shop({"v1": [dies.port, other.port]}, workers=1, service={
+        **limited(pod_requests=1), "retry": {"attempts": 3,
+                                             "budget": "100%"}})
+    clients = [send(p, f"/{i}") for i in range(2)]
+    dying.wait(1)
+    full.wait(1)
+    config = copy.deepcopy(p.config)
+    config["services"]["shop"]["versions"]["v1"]["pods"].append(
+        f"127.0.0.1:{pod(new).port}")
+    p.write(config)
+    assert p.api("POST", "/api/v1/reload")[0] == 200
+    dies.stop()
+    new.wait(1)
+    assert new.order == dying.order
+    new.open()
+    full.open()
+    assert [c.response().status for c in clients] == [200] * 2
     settle(p)
 
 
