@@ -130,6 +130,15 @@ go_elsewhere(struct txn *t)
 	return true;
 }
 
+static enum pick_lack
+try_first(struct worker *w, struct queue *q, struct txn *t)
+{
+	if (!queue_yields(q->tally, q->worker, t->waiter.rank_us))
+		return txn_try(t);
+	ring_next(w, q->tally);
+	return LACK_ROOM;
+}
+
 /*
  * The first of the queue and those behind it, as far as there is room. Any of
  * them may be gone by the time another one is dealt with, and the queue with
@@ -144,11 +153,7 @@ let_go(struct worker *w, struct queue *q)
 	while ((e = queue_first(q)) != NULL) {
 		if (go_elsewhere(txn_of(e)))
 			continue;
-		if (queue_yields(q->tally, q->worker, e->rank_us)) {
-			ring_next(w, q->tally);
-			return;
-		}
-		lack = txn_try(txn_of(e));
+		lack = try_first(w, q, txn_of(e));
 		if (lack == LACK_NOTHING)
 			continue;
 		if (lack == LACK_CONNECT) {
@@ -158,7 +163,7 @@ let_go(struct worker *w, struct queue *q)
 		}
 		if (q->shown)
 			return;
-		queue_show(q, true);
+		queue_show(q, true); /* and look once more */
 	}
 }
 
