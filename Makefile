@@ -47,9 +47,10 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
-	proxy/client_address.o proxy/newcomer.o \
-	proxy/stats.o proxy/queue.o \
-	control/window.o control/weights.o admin/label.o cli/table.o),$(OBJECTS))
+	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
+	proxy/stats.o proxy/shadow.o proxy/queue.o \
+	control/window.o control/weights.o control/question.o \
+	control/explain.o admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 

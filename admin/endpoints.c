@@ -26,7 +26,10 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_GET, "/api/v1/services/S", service_get,
 	"service S: versions, weights, error rates, pods"},
     {EVHTTP_REQ_PUT, "/api/v1/services/S/weights", weights_put,
-	"shift weights: {\"v1\": 80, \"v2\": 20}"},
+	"shift weights: {\"v1\": 80, \"v2\": 20}; with ?void_sticky=1 "
+	"cookies of versions set to 0 are void"},
+    {EVHTTP_REQ_POST, "/api/v1/explain", explain_post,
+	"where a request goes, and why: {\"url\": \"http://shop.test/\"}"},
     {EVHTTP_REQ_POST, "/api/v1/reload", reload_post,
 	"read the config file again"},
 };
@@ -105,7 +108,7 @@ list_endpoints(char *buf, size_t size)
 static void
 answer_not_found(struct call *c, struct span path)
 {
-	char known[512], quoted[OPT_QUOTE_MAX];
+	char known[1024], quoted[OPT_QUOTE_MAX];
 
 	list_endpoints(known, sizeof known);
 	opt_quote(path, quoted, sizeof quoted);

@@ -19,6 +19,7 @@ void services_get(struct call *c);
 void service_get(struct call *c);
 void weights_put(struct call *c);
 void reload_post(struct call *c);
+void explain_post(struct call *c);
 
 /* A service as the API shows it; a new reference, NULL without memory. */
 struct json_t *service_json(

@@ -7,8 +7,8 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
-#include "admin/label.h"
-#include "base/hist.h"
+#include "admin/metrics_lines.h"
+#include "admin/metrics_mirror.h"
 #include "control/control.h"
 #include "control/window.h"
 #include "proxy/h2_guard.h"
@@ -17,14 +17,6 @@
 #include "router/tally.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-
-/*
- * The histogram's bounds are 2^8 .. 2^24 microseconds (0.000256 s to about
- * 16.8 s): powers of two are where buckets of base/hist end, so no count is
- * an estimate.
- */
-#define BOUND_MIN 8u
-#define BOUND_MAX 24u
 
 /* One version, read once so that all its metrics are of one moment. */
 struct row {
@@ -43,46 +35,18 @@ struct scrape {
 	size_t nrows;
 };
 
-static char *
-version_labels(const char *service, const char *version)
-{
-	char *s = label_escape(service), *v = label_escape(version);
-	char *labels = NULL;
-
-	if (s != NULL && v != NULL &&
-	    asprintf(&labels, "service=\"%s\",version=\"%s\"", s, v) < 0)
-		labels = NULL;
-	free(s);
-	free(v);
-	return labels;
-}
-
-static void
-write_codes(struct scrape *m, const char *name, const char *labels,
-    const struct tally_sum *sum)
-{
-	for (int code = TALLY_CODE_MIN; code <= TALLY_CODE_MAX; code++) {
-		uint64_t n = sum->codes[code - TALLY_CODE_MIN];
-
-		if (n > 0)
-			evbuffer_add_printf(m->out,
-			    "%s{%s,code=\"%d\"} %" PRIu64 "\n", name, labels,
-			    code, n);
-	}
-}
-
 /* Answers that the proxy made itself are no version's. */
 static void
 write_own_codes(
     struct scrape *m, const char *name, const struct service *service)
 {
-	char *labels = version_labels(service->name, "");
+	char *labels = metrics_labels(service->name, "");
 	struct tally_sum sum;
 
 	if (labels == NULL)
 		return;
 	tally_read(service->own, &sum);
-	write_codes(m, name, labels, &sum);
+	metrics_codes(m->out, name, labels, &sum);
 	free(labels);
 }
 
@@ -90,7 +54,7 @@ static void
 write_requests(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
-		write_codes(m, name, m->rows[i].labels, &m->rows[i].sum);
+		metrics_codes(m->out, name, m->rows[i].labels, &m->rows[i].sum);
 	for (size_t i = 0; i < m->plan->nservices; i++)
 		write_own_codes(m, name, m->plan->services[i]);
 }
@@ -99,11 +63,8 @@ static void
 write_errors(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
-		for (int r = REASON_NONE + 1; r < REASON_COUNT; r++)
-			evbuffer_add_printf(m->out,
-			    "%s{%s,reason=\"%s\"} %" PRIu64 "\n", name,
-			    m->rows[i].labels, reason_name((enum reason)r),
-			    m->rows[i].sum.errors[r]);
+		metrics_errors(
+		    m->out, name, m->rows[i].labels, &m->rows[i].sum);
 }
 
 static void
@@ -115,38 +76,11 @@ write_error_ratio(struct scrape *m, const char *name)
 }
 
 static void
-write_histogram(struct scrape *m, const char *name, const struct row *row)
-{
-	uint64_t below = 0;
-	unsigned bucket = 0;
-
-	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
-		uint64_t us = 1ull << bound;
-
-		for (; bucket < HIST_BUCKETS && hist_upper(bucket) <= us;
-		     bucket++)
-			below += row->sum.buckets[bucket];
-		evbuffer_add_printf(m->out,
-		    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64
-		    "\n",
-		    name, row->labels, us / 1000000, us % 1000000, below);
-	}
-	for (; bucket < HIST_BUCKETS; bucket++)
-		below += row->sum.buckets[bucket];
-	evbuffer_add_printf(m->out,
-	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
-	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
-	    "%s_count{%s} %" PRIu64 "\n",
-	    name, row->labels, below, name, row->labels,
-	    row->sum.duration_us / 1000000, row->sum.duration_us % 1000000,
-	    name, row->labels, below);
-}
-
-static void
 write_durations(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
-		write_histogram(m, name, &m->rows[i]);
+		metrics_histogram(
+		    m->out, name, m->rows[i].labels, &m->rows[i].sum);
 }
 
 static void
@@ -166,37 +100,10 @@ write_queue_lengths(struct scrape *m, const char *name)
 }
 
 static void
-write_waits_of(struct scrape *m, const char *name, const struct row *row)
-{
-	const struct tally_sum *sum = &row->sum;
-	uint64_t below = 0;
-	unsigned n = 0;
-
-	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
-		uint64_t us = 1ull << bound;
-
-		for (; n <= bound; n++)
-			below += sum->waits[n];
-		evbuffer_add_printf(m->out,
-		    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64
-		    "\n",
-		    name, row->labels, us / 1000000, us % 1000000, below);
-	}
-	for (; n < TALLY_WAITS; n++)
-		below += sum->waits[n];
-	evbuffer_add_printf(m->out,
-	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
-	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
-	    "%s_count{%s} %" PRIu64 "\n",
-	    name, row->labels, below, name, row->labels, sum->wait_us / 1000000,
-	    sum->wait_us % 1000000, name, row->labels, below);
-}
-
-static void
 write_waits(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
-		write_waits_of(m, name, &m->rows[i]);
+		metrics_waits(m->out, name, m->rows[i].labels, &m->rows[i].sum);
 }
 
 static void
@@ -347,7 +254,7 @@ row_read(struct row *row, const struct control *control,
     const struct service *s, const struct version *v, uint64_t total_weight)
 {
 	row->version = v;
-	row->labels = version_labels(s->name, v->name);
+	row->labels = metrics_labels(s->name, v->name);
 	if (total_weight > 0)
 		row->weight = (double)v->weight / (double)total_weight;
 	tally_read(v->tally, &row->sum);
@@ -389,7 +296,8 @@ metrics_get(struct call *c)
 	    .plan = control_plan(control),
 	};
 
-	if (m.out != NULL && !rows_read(&m)) {
+	if (m.out != NULL &&
+	    !(rows_read(&m) && metrics_mirror(m.out, m.plan))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}
@@ -397,8 +305,7 @@ metrics_get(struct call *c)
 	     m.out != NULL && i < sizeof families / sizeof families[0]; i++) {
 		const struct family *f = &families[i];
 
-		evbuffer_add_printf(m.out, "# HELP %s %s\n# TYPE %s %s\n",
-		    f->name, f->help, f->name, f->type);
+		metrics_head(m.out, f->name, f->type, f->help);
 		f->write(&m, f->name);
 	}
 	rows_free(&m);

@@ -8,6 +8,7 @@
 #include "base/opt.h"
 #include "control/control.h"
 #include "control/window.h"
+#include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/tally.h"
@@ -51,6 +52,31 @@ version_json(const struct control *control, const struct service *s,
 	    "pods", pods_json(v));
 }
 
+/* All since the start. Null without a mirror. */
+static json_t *
+mirror_json(const struct service *s)
+{
+	struct tally_sum sum;
+	uint64_t differences = 0, skipped = 0;
+
+	if (s->mirror == NULL)
+		return json_null();
+	tally_read(s->mirror->to.tally, &sum);
+	for (int i = 0; i < MIRROR_DIFFERENCES; i++)
+		differences +=
+		    mirror_differed(s->mirror, (enum mirror_difference)i);
+	for (int i = 0; i < MIRROR_SKIPS; i++)
+		skipped += mirror_skipped(s->mirror, (enum mirror_skip)i);
+	return json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:f, s:f}", "version",
+	    s->mirror->to.name, "share",
+	    (double)s->terms->mirror.share / MIRROR_ALL, "requests",
+	    (json_int_t)tally_attempts(&sum), "errors",
+	    (json_int_t)tally_errors(&sum), "differences",
+	    (json_int_t)differences, "skipped", (json_int_t)skipped, "p50_ms",
+	    (double)hist_quantile(sum.buckets, 0.5) / 1000.0, "p99_ms",
+	    (double)hist_quantile(sum.buckets, 0.99) / 1000.0);
+}
+
 json_t *
 service_json(const struct control *control, const struct service *s)
 {
@@ -62,8 +88,9 @@ service_json(const struct control *control, const struct service *s)
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:o, s:n}", "name", s->name, "stable",
-	    s->versions[s->stable].name, "versions", versions, "rollout");
+	return json_pack("{s:s, s:s, s:o, s:o, s:n}", "name", s->name, "stable",
+	    s->versions[s->stable].name, "versions", versions, "mirror",
+	    mirror_json(s), "rollout");
 }
 
 void

@@ -1,8 +1,10 @@
 /* Shifting a service's weights: read, checked, handed to control, answered. */
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/call.h"
 #include "admin/handlers.h"
@@ -99,6 +101,57 @@ weights_done(void *arg, const char *error)
 		call_json(c, HTTP_OK, service_json(call_control(c), s));
 }
 
+/*
+ * The one parameter, void_sticky: whether versions that are set to 0 lose
+ * their cookies. False with why when the query is anything else: who
+ * misspelled it would believe that they did.
+ */
+static bool
+read_query(struct call *c, bool *void_sticky, char *why, size_t why_size)
+{
+	const struct evhttp_uri *uri =
+	    evhttp_request_get_evhttp_uri(call_request(c));
+	const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+	struct evkeyvalq all;
+	struct evkeyval *one;
+	bool good = true;
+
+	*void_sticky = false;
+	if (query == NULL || query[0] == '\0')
+		return true;
+	snprintf(why, why_size,
+	    "expected no query but void_sticky=0 or void_sticky=1");
+	if (evhttp_parse_query_str(query, &all) != 0)
+		return false;
+	TAILQ_FOREACH (one, &all, next) {
+		if (strcmp(one->key, "void_sticky") != 0 ||
+		    (strcmp(one->value, "0") != 0 &&
+			strcmp(one->value, "1") != 0))
+			good = false;
+		else
+			*void_sticky = one->value[0] == '1';
+	}
+	evhttp_clear_headers(&all);
+	return good;
+}
+
+/* Of the versions that are set to 0; false with why when there is none. */
+static bool
+void_cookies(
+    struct weight_change *changes, size_t n, char *why, size_t why_size)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		if (changes[i].weight == 0)
+			changes[i].void_sticky = any = true;
+	if (!any)
+		snprintf(why, why_size,
+		    "void_sticky is for versions that are set to 0: there is "
+		    "none");
+	return any;
+}
+
 void
 weights_put(struct call *c)
 {
@@ -107,11 +160,16 @@ weights_put(struct call *c)
 	struct span body;
 	json_t *object;
 	json_error_t error;
+	bool void_sticky;
 	size_t n;
 	char why[512];
 
 	if (s == NULL)
 		return;
+	if (!read_query(c, &void_sticky, why, sizeof why)) {
+		call_error(c, HTTP_BADREQUEST, "%s", why);
+		return;
+	}
 	body = call_body(c);
 	object = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, &error);
 	if (object == NULL) {
@@ -121,7 +179,8 @@ weights_put(struct call *c)
 		return;
 	}
 	changes = read_changes(object, &n, why, sizeof why);
-	if (changes == NULL)
+	if (changes == NULL ||
+	    (void_sticky && !void_cookies(changes, n, why, sizeof why)))
 		call_error(c, HTTP_BADREQUEST, "%s", why);
 	else
 		control_set_weights(

@@ -62,6 +62,14 @@ address_parse(struct span text, struct address *a)
 	return parse_v4(ip, port, a);
 }
 
+unsigned
+address_port(const struct address *a)
+{
+	if (a->sa.ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+}
+
 bool
 address_eq(const struct address *a, const struct address *b)
 {

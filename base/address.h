@@ -22,6 +22,9 @@ struct address {
 /* False when it is not a numeric IPv4 or IPv6 address with a port 1..65535. */
 bool address_parse(struct span text, struct address *a);
 
+/* Of an address that there is. */
+unsigned address_port(const struct address *a);
+
 bool address_eq(const struct address *a, const struct address *b);
 
 /* The IP without port, as text ("::1" without brackets); returns its length. */

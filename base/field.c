@@ -24,7 +24,7 @@ static const unsigned char by_length[LONGEST + 1][PER_SIZE] = {
     [9] = {FIELD_FORWARDED},
     [10] = {FIELD_CONNECTION, FIELD_KEEP_ALIVE, FIELD_USER_AGENT},
     [12] = {FIELD_MAX_FORWARDS},
-    [14] = {FIELD_CONTENT_LENGTH},
+    [14] = {FIELD_CONTENT_LENGTH, FIELD_X_SHUNT_MIRROR},
     [15] = {FIELD_X_FORWARDED_FOR},
     [16] = {FIELD_PROXY_CONNECTION, FIELD_X_FORWARDED_HOST,
 	FIELD_X_CLIENT_SUBJECT},
@@ -32,11 +32,16 @@ static const unsigned char by_length[LONGEST + 1][PER_SIZE] = {
     [25] = {FIELD_STRICT_TRANSPORT},
 };
 
+static bool
+is_ours(unsigned id)
+{
+	return id == FIELD_X_CLIENT_SUBJECT || id == FIELD_X_SHUNT_MIRROR;
+}
+
 /* In any case, with any '-' written as '_'. */
 static bool
-is_client_subject(struct span name)
+is_spelling(struct span name, struct span ours)
 {
-	struct span ours = names[FIELD_X_CLIENT_SUBJECT - 1].name;
 	char dashed[LONGEST];
 
 	if (name.n != ours.n)
@@ -51,9 +56,8 @@ is_named(struct span name, unsigned id)
 {
 	if ((name.p[0] | 0x20) != names[id - 1].name.p[0])
 		return false;
-	return id == FIELD_X_CLIENT_SUBJECT
-		   ? is_client_subject(name)
-		   : span_eq_nocase(name, names[id - 1].name);
+	return is_ours(id) ? is_spelling(name, names[id - 1].name)
+			   : span_eq_nocase(name, names[id - 1].name);
 }
 
 enum field_id

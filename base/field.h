@@ -29,7 +29,8 @@
 	X(X_CLIENT_SUBJECT,    "x-client-subject")    \
 	X(X_FORWARDED_FOR,     "x-forwarded-for")     \
 	X(X_FORWARDED_HOST,    "x-forwarded-host")    \
-	X(X_FORWARDED_PROTO,   "x-forwarded-proto")
+	X(X_FORWARDED_PROTO,   "x-forwarded-proto")   \
+	X(X_SHUNT_MIRROR,      "x-shunt-mirror")
 /* clang-format on */
 
 enum field_id {

@@ -1,7 +1,7 @@
 /*
  * What deciding on a request costs: plan_match, choose_version and
- * balance_pick, in nanoseconds per call, and how long it takes to make the
- * plan. One thread, nothing but the router.
+ * balance_pick, and a sticky cookie, in nanoseconds per call, and how long it
+ * takes to make the plan. One thread, nothing but the router.
  */
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -18,6 +18,7 @@
 #include "router/plan.h"
 #include "router/spec.h"
 #include "router/split.h"
+#include "router/sticky.h"
 #include "router/tally.h"
 
 #define CALLS	 200000u
@@ -269,7 +270,7 @@ measure(const struct plan *plan)
 		best.match = less(best.match, each(start));
 		start = now_ns();
 		for (unsigned i = 0; i < CALLS; i++)
-			choose_version(s, &asked[i % REQUESTS].request, &c);
+			choose_version(s, &asked[i % REQUESTS].request, 0, &c);
 		best.choose = less(best.choose, each(start));
 		start = now_ns();
 		for (unsigned i = 0; i < CALLS; i++)
@@ -372,7 +373,7 @@ cohort_row(enum hash_on on, const char *name, unsigned versions)
 
 		for (unsigned i = 0; i < CALLS; i++) {
 			choose_version(plan->services[0],
-			    &asked[i % REQUESTS].request, &c);
+			    &asked[i % REQUESTS].request, 0, &c);
 			CHECK(c.hashed == (on != HASH_ON_NOTHING));
 		}
 		best = less(best, each(start));
@@ -398,6 +399,39 @@ cohort_rows(void)
 		cohort_row(HASH_ON_HEADER, "X-User", versions[i]);
 		cohort_row(HASH_ON_COOKIE, "uid", versions[i]);
 	}
+}
+
+/* Reading a cookie, as for each request that has one, and writing it. */
+static void
+sticky_row(void)
+{
+	const struct sticky_mark mark = {
+	    .version = SPAN("v1"),
+	    .expires_s = 1790000000,
+	    .pod = chance(),
+	};
+	struct sticky_key *key = sticky_key_new(SPAN("sixteen and more"));
+	double reading = 1e9, writing = 1e9;
+	char text[STICKY_TEXT_MAX];
+	struct sticky_mark found;
+	size_t n = 0;
+
+	CHECK(key != NULL);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint64_t start = now_ns();
+
+		for (unsigned i = 0; i < CALLS; i++)
+			n = sticky_write(key, SPAN("shop"), &mark, text);
+		writing = less(writing, each(start));
+		start = now_ns();
+		for (unsigned i = 0; i < CALLS; i++)
+			CHECK(sticky_read(
+			    key, SPAN("shop"), (struct span){text, n}, &found));
+		reading = less(reading, each(start));
+	}
+	printf("sticky cookie: %.0f ns to read, %.0f ns to write\n", reading,
+	    writing);
+	sticky_key_drop(key);
 }
 
 int
@@ -429,5 +463,7 @@ main(void)
 		build_row(policies[p], 10000, false);
 		build_row(policies[p], 10000, true);
 	}
+	printf("\n");
+	sticky_row();
 	return 0;
 }

@@ -59,10 +59,12 @@ options_help(const struct subcommand *s)
 	for (const struct option_row *r = s->rows; r->name != NULL; r++) {
 		char head[64];
 
-		snprintf(head, sizeof head, "%c%c%s --%s %s",
+		snprintf(head, sizeof head, "%c%c%s --%s%s%s",
 		    r->letter != 0 ? '-' : ' ',
 		    r->letter != 0 ? r->letter : ' ',
-		    r->letter != 0 ? "," : " ", r->name, r->value);
+		    r->letter != 0 ? "," : " ", r->name,
+		    r->value != NULL ? " " : "",
+		    r->value != NULL ? r->value : "");
 		printf(
 		    "%s  %-25s %s\n", r == s->rows ? "\n" : "", head, r->help);
 	}
@@ -96,6 +98,18 @@ read_choice(const struct option_row *r, const char *text, uint64_t *value,
 	return false;
 }
 
+static bool
+add_word(struct option_list *list, const char *text, char *why, size_t why_size)
+{
+	if (list->n == OPTION_LIST_MAX) {
+		snprintf(
+		    why, why_size, "given more than %d times", OPTION_LIST_MAX);
+		return false;
+	}
+	list->words[list->n++] = text;
+	return true;
+}
+
 /* Stores one option's value where its row says. */
 static bool
 read_value(const struct option_row *r, const char *text, struct invocation *in,
@@ -103,6 +117,12 @@ read_value(const struct option_row *r, const char *text, struct invocation *in,
 {
 	void *target = (char *)in + r->offset;
 
+	if (r->many)
+		return add_word(target, text, why, why_size);
+	if (r->value == NULL) {
+		*(bool *)target = true;
+		return true;
+	}
 	if (r->choices != NULL)
 		return read_choice(r, text, target, why, why_size);
 	if (r->max > 0)
@@ -121,12 +141,14 @@ prepare(const struct subcommand *s, struct option *longs, char *letters)
 	*letters++ = 'h';
 	for (const struct option_row *r = s->rows; r->name != NULL; r++, n++) {
 		CHECK(n < ROWS_MAX);
-		longs[n] = (struct option){
-		    r->name, required_argument, NULL, ROW_VALUE(n)};
+		longs[n] = (struct option){r->name,
+		    r->value != NULL ? required_argument : no_argument, NULL,
+		    ROW_VALUE(n)};
 		if (r->letter == 0)
 			continue;
 		*letters++ = r->letter;
-		*letters++ = ':';
+		if (r->value != NULL)
+			*letters++ = ':';
 	}
 	longs[n] = (struct option){"help", no_argument, NULL, HELP_VALUE};
 	longs[n + 1] = (struct option){NULL, 0, NULL, 0};

@@ -25,6 +25,14 @@ enum output {
 	OUTPUT_JSON,
 };
 
+/* Values of an option that may be given several times. */
+#define OPTION_LIST_MAX 256
+
+struct option_list {
+	const char *words[OPTION_LIST_MAX];
+	size_t n;
+};
+
 /* One call of a subcommand: its options, and the words that are none. */
 struct invocation {
 	const struct subcommand *subcommand;
@@ -32,7 +40,11 @@ struct invocation {
 	const char *socket; /* never NULL */
 	uint64_t output;    /* enum output */
 	uint64_t log_level; /* enum log_level */
+	bool void_sticky;
 	struct app_options app;
+	const char *method;	    /* of explain; NULL: GET */
+	const char *client;	    /* of explain; NULL: its default */
+	struct option_list headers; /* of explain: "Name: value" */
 	char **words;
 	size_t nwords;
 };
@@ -41,10 +53,12 @@ struct invocation {
 struct option_row {
 	char letter; /* 0 = only the long name */
 	const char *name;
-	const char *value; /* what the help calls it */
+	const char
+	    *value; /* what the help calls it; NULL: a bool, it has none */
 	const char *help;
 	size_t offset; /* in struct invocation */
 
+	bool many; /* a struct option_list */
 	/* A uint64_t: one of these words, as its index, ... */
 	const char *const *choices;
 	/* ... or a number when max is above 0, else a const char *. */

@@ -12,6 +12,11 @@
 #include "router/split.h"
 
 static const struct option_row rows[] = {
+    {
+	.name = "void-sticky",
+	.help = "cookies of versions set to 0 are void: nobody sticks to them",
+	.offset = offsetof(struct invocation, void_sticky),
+    },
     ROW_OUTPUT,
     ROW_SOCKET,
     {.name = NULL},
@@ -124,7 +129,9 @@ run(const struct invocation *in)
 	size_t n = in->nwords - 1;
 	int status = EXIT_FAILED;
 
-	if (!admin_service_path(in->words[0], "/weights", path, sizeof path))
+	if (!admin_service_path(in->words[0],
+		in->void_sticky ? "/weights?void_sticky=1" : "/weights", path,
+		sizeof path))
 		return options_wrong(
 		    in->subcommand, "the service's name is too long");
 	changes = calloc(n, sizeof *changes);

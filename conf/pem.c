@@ -77,6 +77,12 @@ pem_open(const char *path, char *why, size_t why_size)
 	return in;
 }
 
+void
+pem_close(BIO *in)
+{
+	BIO_free(in);
+}
+
 struct span
 pem_bytes(BIO *in)
 {

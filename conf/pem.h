@@ -14,10 +14,11 @@ struct evp_pkey_st;
 struct stack_st_X509;
 
 /*
- * A copy of the file, wiped when freed with BIO_free(). NULL with the reason
- * in why.
+ * A copy of the file, wiped when closed. NULL with the reason in why.
  */
 struct bio_st *pem_open(const char *path, char *why, size_t why_size);
+/* Wipes the copy; NULL is fine. */
+void pem_close(struct bio_st *in);
 /* What of it has not been read yet; valid as long as it is not touched. */
 struct span pem_bytes(struct bio_st *in);
 /* What a file is that is not what was expected; buf is returned. */

@@ -1,5 +1,4 @@
 /* Readers of how clients are led to https, and kept there. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,14 +100,6 @@ read_hsts(struct errors *e, const struct option *o, const struct node *value,
 	}
 }
 
-static unsigned
-port_of(const struct address *a)
-{
-	if (a->sa.ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
-	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
-}
-
 void
 check_listener(struct errors *e, const struct node *listener,
     const struct listen_settings *l)
@@ -121,7 +112,7 @@ check_listener(struct errors *e, const struct node *listener,
 		errors_add(e, hsts->key->at,
 		    "\"hsts\" needs \"tls\": browsers ignore it in clear text");
 	if (redirect != NULL && tls != NULL && l->address.len > 0 &&
-	    l->redirect_port == port_of(&l->address))
+	    l->redirect_port == address_port(&l->address))
 		errors_add(
 		    e, redirect->at, "leads to this listener itself, for ever");
 }

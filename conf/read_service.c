@@ -286,7 +286,17 @@ const struct option service_options[] = {
 	.apart = true,
 	OPTION_FIELD(struct service_spec, terms.cohort),
     },
-    {.key = "sticky"},
+    {
+	.key = "sticky",
+	.read = read_sticky,
+	.absent = "off",
+	.help = "Clients keep the version that the weights gave them, by a "
+		"signed cookie.",
+	.shape = OPTION_MAP,
+	.sub = sticky_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.sticky),
+    },
     {
 	.key = "balance",
 	.read = read_balance,
@@ -333,6 +343,16 @@ const struct option service_options[] = {
 	.shape = OPTION_MAP,
 	.sub = load_options,
 	OPTION_FIELD(struct service_spec, terms.limits),
+    },
+    {
+	.key = "mirror",
+	.read = read_mirror,
+	.absent = "nothing is mirrored",
+	.help = "A version that gets a share of the requests once more, as "
+		"copies whose answers are discarded and counted.",
+	.shape = OPTION_MAP,
+	.sub = mirror_options,
+	OPTION_FIELD(struct service_spec, terms.mirror),
     },
     {
 	.key = "empty",

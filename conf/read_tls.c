@@ -126,9 +126,8 @@ const struct option tls_options[] = {
     {.key = NULL},
 };
 
-/* A reason may hold a file's name, and that any byte: one line it stays. */
-static void
-refuse_file(struct errors *e, const struct node *value, char *why)
+void
+read_refuse_file(struct errors *e, const struct node *value, char *why)
 {
 	for (char *p = why; *p != '\0'; p++)
 		if (iscntrl((unsigned char)*p))
@@ -177,7 +176,7 @@ read_certificate(struct errors *e, const struct node *map)
 		c = certificate_load((const char *const *)paths,
 		    (int64_t)(clock_wall_us() / 1000000), &at, why, sizeof why);
 		if (c == NULL)
-			refuse_file(e, nodes[at], why);
+			read_refuse_file(e, nodes[at], why);
 	}
 	for (size_t i = 0; i < CERTIFICATE_FILES; i++)
 		free(paths[i]);
@@ -217,7 +216,7 @@ read_trust(struct errors *e, const struct option *o, const struct node *value,
 		return;
 	*trust = trust_load(path, why, sizeof why);
 	if (*trust == NULL)
-		refuse_file(e, value, why);
+		read_refuse_file(e, value, why);
 	free(path);
 }
 

@@ -1,4 +1,4 @@
-/* Names of versions to indexes: stable, weights, rules. */
+/* Names of versions to indexes: stable, weights, rules, mirror. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +156,8 @@ resolve_versions(
 		return;
 	resolve_name(e, node_get(service, "stable"), s, &s->stable);
 	resolve_weights(e, node_get(service, "weights"), s);
+	resolve_name(e, node_get(node_get(service, "mirror"), "version"), s,
+	    &s->terms.mirror.version);
 	if (s->nrules == 0)
 		return;
 	rule = rules->first;

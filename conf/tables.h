@@ -36,8 +36,10 @@ extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
+extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option balance_options[];	  /* struct service_spec */
 extern const struct option cohort_options[];	  /* of read_cohort() */
+extern const struct option sticky_options[];	  /* struct sticky */
 extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
@@ -59,9 +61,11 @@ option_reader read_match;     /* struct match * */
 option_reader read_pods;      /* struct version_spec */
 option_reader read_balance;   /* struct service_spec */
 option_reader read_load;      /* struct load_limits */
+option_reader read_mirror;    /* struct mirror_spec */
 option_reader read_cohort;    /* struct cohort */
 option_reader read_hash_name; /* struct hash_key, by the row's own key */
 option_reader read_seconds;   /* uint64_t, milliseconds: of whole seconds */
+option_reader read_sticky;    /* struct sticky */
 option_reader read_redirect;  /* uint16_t */
 option_reader read_hsts;      /* char * */
 option_reader read_tls;	      /* struct tls_settings * */
@@ -80,6 +84,11 @@ char *read_copy(struct errors *e, const char *text);
  * config's folder. The caller's; NULL, and an error, without memory.
  */
 char *read_file_path(struct errors *e, const char *text);
+/*
+ * What is wrong with a file, at its name. A reason may hold that name, and so
+ * any byte: it becomes one line here.
+ */
+void read_refuse_file(struct errors *e, const struct node *value, char *why);
 /* Whether it is one or more labels of letters, digits, "-" and "_". */
 bool read_labels(const char *host);
 /* Whether it is a token (RFC 9110 5.6.2), as methods and header names are. */
@@ -108,7 +117,7 @@ bool read_block(struct errors *e, const struct node *value, struct cidr *block);
  * the i-th member there is the i-th element here.
  */
 
-/* Turns the names of versions in stable, weights and rules into indexes. */
+/* Names of versions in stable, weights, rules and mirror to indexes. */
 void resolve_versions(
     struct errors *e, const struct node *service, struct service_spec *s);
 /* `protocol` and `tls` of a service and of its versions, to the versions. */

@@ -72,6 +72,7 @@ struct control {
 	struct windows *windows;
 	struct reload *reload;
 	struct access_log *log;
+	struct sticky_key *sticky_key; /* of services without secret_file */
 	struct event tick, deadline;
 	struct event *signals[SIGNAL_COUNT];
 };
@@ -317,6 +318,19 @@ control_open_log(struct control *c, const struct settings *settings, char *why,
 	return 0;
 }
 
+/* Made once: cookies outlive reloads, but not the process. */
+static int
+control_make_sticky_key(struct control *c)
+{
+	char secret[2 * STICKY_SECRET_MIN];
+
+	if (getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret)
+		c->sticky_key =
+		    sticky_key_new((struct span){secret, sizeof secret});
+	explicit_bzero(secret, sizeof secret);
+	return c->sticky_key != NULL ? 0 : -1;
+}
+
 /* Plan, workers without a thread yet, and what runs beside them. */
 static int
 control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
@@ -324,11 +338,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	uint8_t seed[TLS_TICKETS_SEED];
 	struct plan *plan;
 
-	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+	if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed ||
+	    control_make_sticky_key(c) < 0) {
 		snprintf(why, why_size, "no random numbers to be had");
 		conf_free(conf);
 		return -1;
 	}
+	spec_stick(conf->spec, c->sticky_key);
 	plan = plan_build(
 	    conf->spec, NULL, c->nworkers, clock_now_us(), why, why_size);
 	if (plan == NULL) {
@@ -368,7 +384,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .events = c->events,
-	    .log = c->log});
+	    .log = c->log,
+	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
@@ -471,6 +488,7 @@ control_free(struct control *c)
 		mailbox_free(c->mailbox);
 	if (c->base != NULL)
 		event_base_free(c->base);
+	sticky_key_drop(c->sticky_key);
 	free(c->drained);
 	free(c->boxes);
 	free(c->workers);

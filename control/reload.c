@@ -290,6 +290,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		goto fail;
 	}
 	reload_weights(r, conf->spec);
+	spec_stick(conf->spec, r->parts.sticky_key);
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {

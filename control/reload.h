@@ -14,6 +14,7 @@ struct mailbox;
 struct probes;
 struct publish;
 struct reload;
+struct sticky_key;
 
 /* What a reload works on; all outlive it. */
 struct reload_parts {
@@ -25,6 +26,7 @@ struct reload_parts {
 	struct probes *probes;
 	struct events *events;
 	struct access_log *log;
+	struct sticky_key *sticky_key; /* see spec_stick() */
 };
 
 struct reload *reload_new(const struct reload_parts *parts);

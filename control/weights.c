@@ -49,6 +49,8 @@ weights_describe_change(const struct service *from, const struct service *to,
 			append(buf, size, &len, "%.10g -> ",
 			    weight_number(old->weight));
 		append(buf, size, &len, "%.10g", weight_number(v->weight));
+		if (old != NULL && old->epoch != v->epoch)
+			append(buf, size, &len, " (its cookies are void)");
 	}
 }
 

@@ -10,7 +10,8 @@
 struct service;
 struct service_spec;
 
-/* "v1 80 -> 50, v2 20 -> 50"; cut short when it does not fit. */
+/* "v1 80 -> 50, v2 20 -> 50", and whose cookies are void now; cut short when
+ * it does not fit. */
 void weights_describe_change(const struct service *from,
     const struct service *to, char *buf, size_t size);
 /* "v1 80, v2 20" */

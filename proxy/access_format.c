@@ -16,6 +16,7 @@ static const char *const chosen_names[] = {
     [CHOICE_RULE] = "rule",
     [CHOICE_WEIGHT] = "weight",
     [CHOICE_STABLE] = "stable",
+    [CHOICE_STICKY] = "sticky",
 };
 
 static const char *const protocol_names[ACCESS_PROTOCOL_COUNT] = {

@@ -4,21 +4,16 @@
 #include "base/arena.h"
 #include "conf/settings.h"
 #include "proxy/client_address.h"
-#include "proxy/conn.h"
-#include "proxy/greeting.h"
 #include "proxy/http.h"
-#include "proxy/listener.h"
 #include "proxy/redirect.h"
-#include "proxy/session.h"
-#include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/route.h"
 #include "router/route_table.h"
 
 static struct span
-scheme_of(const struct session *from)
+scheme_of(const struct arrival *from)
 {
-	return conn_is_tls(from->conn) ? SPAN("https") : SPAN("http");
+	return from->tls ? SPAN("https") : SPAN("http");
 }
 
 /* p == NULL when the arena is at its end. */
@@ -57,15 +52,14 @@ change(const struct route_action *action, const struct request *r,
 
 /* Composes what the pod gets, once for all attempts. */
 static enum err
-compose(const struct session *from, const struct h1_head *h,
+compose(const struct arrival *from, const struct h1_head *h,
     const struct request *r, struct arena *arena, struct admission *a)
 {
-	const struct forward *forward = &session_settings(from)->forward;
+	const struct forward *forward = &from->settings->forward;
 	bool changed = a->action != NULL;
-	char ip[INET6_ADDRSTRLEN];
 	struct http_forward f = {
-	    .client_ip = session_ip(from, ip),
-	    .client_subject = conn_peer_subject(from->conn),
+	    .client_ip = from->ip,
+	    .client_subject = from->subject,
 	    .scheme = scheme_of(from),
 	    .trusted = http_trusted(forward, from->family, from->address),
 	    .x_forwarded = forward->x_forwarded,
@@ -73,7 +67,7 @@ compose(const struct session *from, const struct h1_head *h,
 	    .upgrade = http_wants_upgrade(h),
 	};
 
-	if (!changed || from->worker->log != NULL)
+	if (!changed || from->logged)
 		a->asked = a->head = write_head(h, r, &f, arena);
 	if (changed) {
 		if (!change(a->action, r, arena, &f))
@@ -136,7 +130,7 @@ redirect(const struct request *r, uint16_t port, struct arena *arena,
 
 /* The same by a route; ERR_NONE where the request is there already. */
 static enum err
-redirect_route(const struct session *from, const struct request *r,
+redirect_route(const struct arrival *from, const struct request *r,
     struct arena *arena, struct admission *a)
 {
 	char *buf;
@@ -157,36 +151,33 @@ static void
 find_route(
     const struct plan *plan, const struct request *r, struct admission *a)
 {
-	const struct route *route;
-
-	a->service = plan_match(plan, r, &route);
-	if (route != NULL)
-		a->action = route->action;
+	a->service = plan_match(plan, r, &a->route);
+	if (a->route != NULL)
+		a->action = a->route->action;
 }
 
 enum err
-admit_request(const struct session *from, const struct plan *plan,
+admit_request(const struct arrival *from, const struct plan *plan,
     const struct h1_head *h, struct arena *arena, struct request *r,
     struct admission *a)
 {
-	uint16_t redirect_port = from->greeting->redirect_port;
 	enum err e = http_read_request(h, r);
 
 	*a = (struct admission){0};
 	if (r->authority.n == 0) /* HTTP/1.0 may: RFC 9112 3.3 */
-		r->authority = span_of(from->listener->address.text);
+		r->authority = from->listener;
 	client_address_find(
-	    r, &session_settings(from)->forward, from->family, from->address);
-	if (e == ERR_NONE && redirect_port == 0)
+	    r, &from->settings->forward, from->family, from->address);
+	if (e == ERR_NONE && from->redirect_port == 0)
 		find_route(plan, r, a);
 	if (e == ERR_NONE)
 		e = compose(from, h, r, arena, a);
 	if (e == ERR_NONE)
-		e = check_limits(&session_settings(from)->limits, h);
+		e = check_limits(&from->settings->limits, h);
 	if (e != ERR_NONE)
 		return e;
-	if (redirect_port != 0)
-		return redirect(r, redirect_port, arena, a);
+	if (from->redirect_port != 0)
+		return redirect(r, from->redirect_port, arena, a);
 	if (a->action != NULL && a->action->redirect != 0)
 		return redirect_route(from, r, arena, a);
 	return a->service == NULL ? ERR_NO_ROUTE : ERR_NONE;

@@ -1,16 +1,26 @@
 /* Composing response heads for clients. */
 #include "proxy/answer.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
+#include "base/clock.h"
 #include "conf/settings.h"
+#include "proxy/client.h"
+#include "proxy/conn.h"
 #include "proxy/edits.h"
+#include "proxy/session.h"
 #include "proxy/txn_state.h"
 #include "proxy/worker_state.h"
+#include "router/choose.h"
 #include "router/plan.h"
+#include "router/pod.h"
 #include "router/route.h"
+#include "router/sticky.h"
 
-/* Of fields that are ours: X-Shunt-Version, a newcomer's Set-Cookie. */
-#define OURS_MAX 2u
+/* Of fields that are ours: X-Shunt-Version, the Set-Cookie of a newcomer and
+ * that of a sticky version. */
+#define OURS_MAX 3u
 
 _Static_assert(EDITS_MAX + OURS_MAX <= WORKER_FIELDS_ADDED, "room for fields");
 
@@ -37,16 +47,73 @@ add_version(struct txn *t, struct h1_head *h)
 	add(h, name, span_of(t->version->name));
 }
 
+/* Whether the client is to get a cookie for who has answered. */
+static bool
+wants_cookie(const struct txn *t)
+{
+	if (t->version != t->stuck || t->status == 101)
+		return false;
+	switch ((enum choice_cookie)t->cookie) {
+	case COOKIE_LEAVE:
+		return false;
+	case COOKIE_KEEP:
+		return t->service->terms->sticky.pod &&
+		       t->tried[t->ntried - 1] != t->stuck_pod;
+	case COOKIE_ISSUE:
+		return true;
+	}
+	WRONG("order for a cookie");
+}
+
+/* Empty without memory: who gets none is chosen for anew. */
+static struct span
+write_cookie(struct txn *t)
+{
+	const struct sticky *s = &t->service->terms->sticky;
+	struct sticky_mark mark = {
+	    .version = span_of(t->version->name),
+	    .epoch = t->version->epoch,
+	    .expires_s = clock_wall_us() / 1000000 + s->ttl_s,
+	};
+	char text[STICKY_TEXT_MAX];
+	size_t n;
+	int used;
+
+	if (s->pod)
+		mark.pod =
+		    sticky_pod_id(s->key, &t->tried[t->ntried - 1]->address);
+	n = sticky_write(s->key, span_of(t->service->name), &mark, text);
+	if (n == 0)
+		return SPAN_NONE;
+	used = snprintf(t->worker->cookie, sizeof t->worker->cookie,
+	    "%s=%.*s; Max-Age=%u; Path=/; HttpOnly; SameSite=Lax%s", s->name,
+	    (int)n, text, s->ttl_s,
+	    conn_is_tls(t->relay.client->session->conn) ? "; Secure" : "");
+	CHECK(used > 0 && (size_t)used < sizeof t->worker->cookie);
+	return (struct span){t->worker->cookie, (size_t)used};
+}
+
+/* Beside those that the pod sets. */
+static void
+add_cookie(struct txn *t, struct h1_head *h)
+{
+	struct span cookie = write_cookie(t);
+
+	if (cookie.n > 0)
+		add(h, SPAN("Set-Cookie"), cookie);
+}
+
 const struct h1_head *
 answer_head(struct txn *t, const struct h1_head *h, struct h1_head *out)
 {
 	const struct edits *edits = &no_edits;
 	const bool version = t->worker->settings->forward.version;
 	const bool newcomer = t->newcomer.n > 0 && h->status != 101;
+	const bool cookie = wants_cookie(t);
 
 	if (t->action != NULL)
 		edits = &t->action->response;
-	if (edits->n == 0 && !version && !newcomer)
+	if (edits->n == 0 && !version && !newcomer && !cookie)
 		return h;
 	edits_apply(edits, h, t->worker->edited,
 	    h->nfields + EDITS_MAX + OURS_MAX, out);
@@ -54,5 +121,7 @@ answer_head(struct txn *t, const struct h1_head *h, struct h1_head *out)
 		add_version(t, out);
 	if (newcomer)
 		add(out, SPAN("Set-Cookie"), t->newcomer);
+	if (cookie)
+		add_cookie(t, out);
 	return out;
 }

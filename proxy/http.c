@@ -328,6 +328,8 @@ is_replaced(
 		return f->via;
 	case FIELD_X_CLIENT_SUBJECT:
 		return true;
+	case FIELD_X_SHUNT_MIRROR: /* pods may spare what it would cost */
+		return !f->trusted;
 	default:
 		return false;
 	}

@@ -175,6 +175,20 @@ pick_with_room(struct worker *w, struct pick_errand *r, struct pick *pick)
 	return pick_any(w, r);
 }
 
+/* Whether it has its place at the version, too; else it has none at the pod. */
+static bool
+has_entered(struct worker *w, struct pick_errand *r, struct pod *pod)
+{
+	struct tally *tally = r->version->tally;
+
+	if (claim_version(
+		tally, w->index, r->service->terms->limits.version_requests))
+		return true;
+	claim_settle(tally, pod, w->index);
+	r->lack = LACK_ROOM;
+	return false;
+}
+
 /* The same, with a place among the requests of the version, too. */
 static struct pod *
 pick_limited(struct worker *w, struct pick_errand *r, struct pick *pick)
@@ -187,11 +201,7 @@ pick_limited(struct worker *w, struct pick_errand *r, struct pick *pick)
 	if (pick->n == 0 || !claim_version_free(tally, most))
 		return NULL;
 	pod = pick_with_room(w, r, pick);
-	if (pod == NULL || claim_version(tally, w->index, most))
-		return pod;
-	claim_settle(tally, pod, w->index); /* others were faster */
-	r->lack = LACK_ROOM;
-	return NULL;
+	return pod != NULL && has_entered(w, r, pod) ? pod : NULL;
 }
 
 struct pod *
@@ -236,6 +246,18 @@ pick_pod(struct worker *w, struct pick_errand *r)
 			return pod;
 	}
 	return first;
+}
+
+struct pod *
+pick_stuck(struct worker *w, struct pick_errand *r, struct pod *pod)
+{
+	if (pod == NULL || was_tried(r, pod) || is_avoided(w, pod))
+		return NULL;
+	if (!load_limited(&r->service->terms->limits))
+		return pod;
+	if (has_taken(w, r, pod) && has_entered(w, r, pod))
+		return pod;
+	return NULL;
 }
 
 /* The heaviest other version that has a ready pod. */

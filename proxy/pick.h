@@ -45,6 +45,13 @@ struct pick_errand {
  */
 struct pod *pick_pod(struct worker *w, struct pick_errand *r);
 
+/*
+ * The pod that the client sticks to (NULL: none); NULL when it was tried or
+ * has just refused a connection.
+ */
+struct pod *pick_stuck(
+    struct worker *w, struct pick_errand *r, struct pod *pod);
+
 /* An attempt begins or ends: counted in the pod's requests in flight. */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);
 void pick_leave(struct worker *w, const struct version *v, struct pod *pod);

@@ -22,10 +22,11 @@ plan_use_set(struct worker *w, struct plan *p)
 }
 
 struct plan_use *
-plan_use_hold(struct worker *w)
+plan_use_hold(struct plan_use *u)
 {
-	w->plan->users++;
-	return w->plan;
+	CHECK(u->users > 0);
+	u->users++;
+	return u;
 }
 
 void

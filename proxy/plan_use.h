@@ -17,8 +17,8 @@ struct plan_use {
 
 /* Makes the plan the current one; 0, or -1 without memory. */
 int plan_use_set(struct worker *w, struct plan *p);
-/* The current plan, held. */
-struct plan_use *plan_use_hold(struct worker *w);
+/* The current one, or one that is held already: once more. */
+struct plan_use *plan_use_hold(struct plan_use *u);
 void plan_use_drop(struct plan_use *u);
 /* At the end of the worker: nobody is told. */
 void plan_use_fini(struct worker *w);

@@ -2,30 +2,47 @@
 #include "proxy/txn.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "conf/settings.h"
 #include "proxy/access_fill.h"
 #include "proxy/admit.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/greeting.h"
 #include "proxy/http.h"
+#include "proxy/listener.h"
 #include "proxy/newcomer.h"
 #include "proxy/plan_use.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/worker_state.h"
 #include "router/balance.h"
 #include "router/choose.h"
 #include "router/plan.h"
+#include "router/sticky_find.h"
 #include "router/tally.h"
 
 /* Where it leads to, and what the pod gets in all attempts. */
 static enum err
 txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 {
+	const struct session *s = t->relay.client->session;
+	char ip[INET6_ADDRSTRLEN];
+	struct arrival from = {
+	    .settings = t->worker->settings,
+	    .address = s->address,
+	    .family = s->family,
+	    .ip = session_ip(s, ip),
+	    .subject = conn_peer_subject(s->conn),
+	    .listener = span_of(s->listener->address.text),
+	    .tls = conn_is_tls(s->conn),
+	    .logged = t->worker->log != NULL,
+	    .redirect_port = s->greeting->redirect_port,
+	};
 	struct admission a;
-	enum err e = admit_request(
-	    t->relay.client->session, t->plan->plan, h, &t->arena, r, &a);
+	enum err e = admit_request(&from, t->plan->plan, h, &t->arena, r, &a);
 
 	t->request.head = a.head;
 	t->asked = a.asked.n > 0 ? a.asked : a.head;
@@ -40,11 +57,16 @@ txn_choose(struct txn *t, struct request *r)
 {
 	const struct service *s = t->service;
 	struct choice choice;
+	uint64_t now_s = 0;
 
 	t->newcomer = newcomer_greet(&s->terms->cohort,
 	    conn_is_tls(t->relay.client->session->conn), &t->arena, r);
-	choose_version(s, r, &choice);
-	t->version = choice.version;
+	if (sticky_is_on(s))
+		now_s = clock_wall_us() / 1000000;
+	choose_version(s, r, now_s, &choice);
+	t->version = t->stuck = choice.version;
+	t->stuck_pod = choice.pod;
+	t->cookie = (uint8_t)choice.cookie;
 	if (!choice.hashed) /* nothing depends on who he is */
 		t->newcomer = SPAN_NONE;
 	if (s->terms->balance->hashes)
@@ -78,6 +100,7 @@ txn_run(struct txn *t, const struct h1_head *h)
 	}
 	txn_go(t, TXN_CHOOSE);
 	txn_choose(t, &r);
+	txn_mirror_begin(t, h);
 	txn_connect(t);
 }
 
@@ -93,6 +116,7 @@ txn_request_data(struct txn *t, struct span piece)
 	}
 	CHECK(t->state == TXN_SEND || t->state == TXN_RECEIVE);
 	retry_note_body(&t->retry, piece);
+	txn_mirror_data(t, piece);
 	if (!relay_request(&t->relay, piece, limit))
 		txn_request_failed(t, ERR_BODY_TOO_LARGE);
 }
@@ -103,7 +127,8 @@ txn_request_raw(struct txn *t)
 	struct upstream *u = t->relay.upstream;
 
 	CHECK_OBJ(t, TXN_MAGIC);
-	if (u == NULL || t->retry.keeping || t->state == TXN_TUNNEL)
+	if (u == NULL || t->retry.keeping || txn_mirror_gathers(t) ||
+	    t->state == TXN_TUNNEL)
 		return NULL;
 	t->retry.body_begun = true; /* also if splicing fails half way */
 	return u->ops->raw(u);
@@ -132,6 +157,7 @@ txn_request_end(struct txn *t, const struct h1_head *trailers)
 		retry_note_body(&t->retry, SPAN_NONE);
 	if (trailers != NULL)
 		retry_forget_body(&t->retry);
+	txn_mirror_complete(t, trailers);
 	t->request_done = true;
 	if (u != NULL)
 		u->ops->send_end(u, trailers);

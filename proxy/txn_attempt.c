@@ -8,12 +8,14 @@
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
 #include "proxy/stats.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/tally.h"
 
 /* The attempt has failed and its upstream is closed. */
 static void
@@ -72,7 +74,9 @@ static void
 connect_failed(struct txn *t)
 {
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-		log_warn("cannot connect to a pod: %s", strerror(errno));
+		if (!t->mirrored)
+			log_warn(
+			    "cannot connect to a pod: %s", strerror(errno));
 		txn_reply(t, ERR_OVERLOADED);
 	} else {
 		attempt_failed(t, ERR_CONNECT_FAILED, LOSS_PLAIN);
@@ -91,6 +95,19 @@ is_impatient(const struct txn *t)
 
 static const struct upstream_events txn_events;
 
+static struct upstream *
+acquire(struct txn *t, struct pod *pod)
+{
+	struct upstream *u;
+
+	do {
+		u = upstream_acquire(
+		    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	} while (u == NULL && (errno == EMFILE || errno == ENFILE) &&
+		 !t->mirrored && txn_mirror_yield(t->worker));
+	return u;
+}
+
 /* The pod has been picked, with a place for the request. */
 static void
 attempt(struct txn *t, struct pod *pod)
@@ -104,8 +121,7 @@ attempt(struct txn *t, struct pod *pod)
 	t->ready_us = 0;
 	pick_enter(t->worker, t->version, pod);
 	t->pod_counted = true;
-	u = upstream_acquire(
-	    t->worker, t->version, pod, t, &txn_events, t->fresh);
+	u = acquire(t, pod);
 	if (u == NULL) {
 		connect_failed(t);
 		return;
@@ -130,8 +146,12 @@ txn_try(struct txn *t)
 	    .fresh = t->fresh,
 	    .impatient = is_impatient(t),
 	};
-	struct pod *pod = pick_pod(t->worker, &errand);
+	struct pod *pod = NULL;
 
+	if (t->version == t->stuck)
+		pod = pick_stuck(t->worker, &errand, t->stuck_pod);
+	if (pod == NULL)
+		pod = pick_pod(t->worker, &errand);
 	if (pod == NULL && t->ntried > 0 && errand.lack == LACK_POD)
 		pod = t->tried[t->ntried - 1]; /* there is no other */
 	if (pod == NULL)
@@ -140,21 +160,42 @@ txn_try(struct txn *t)
 	return LACK_NOTHING;
 }
 
+/* A copy takes no place that a request waits for, and does not wait itself. */
+static bool
+copy_is_free(const struct txn *t)
+{
+	const struct version *v = &t->service->versions[t->version->index];
+
+	return atomic_load(&v->tally->gate.queued) == 0;
+}
+
+static enum pick_lack
+try_in_turn(struct txn *t)
+{
+	if (!load_limited(&t->service->terms->limits) ||
+	    (t->mirrored ? copy_is_free(t) : waiting_is_free(t)))
+		return txn_try(t);
+	return LACK_ROOM;
+}
+
 void
 txn_connect(struct txn *t)
 {
-	enum pick_lack lack = LACK_ROOM;
-
-	if (!load_limited(&t->service->terms->limits) || waiting_is_free(t))
-		lack = txn_try(t);
-	if (lack == LACK_NOTHING)
+	switch (try_in_turn(t)) {
+	case LACK_NOTHING:
 		return;
-	if (lack != LACK_POD) {
-		waiting_enter(t);
+	case LACK_POD:
+		stats_failure(t->version, t->worker->index, ERR_NO_POD);
+		txn_reply(t, ERR_NO_POD);
+		return;
+	case LACK_ROOM:
+	case LACK_CONNECT:
+		if (t->mirrored)
+			txn_reply(t, ERR_OVERLOADED);
+		else
+			waiting_enter(t);
 		return;
 	}
-	stats_failure(t->version, t->worker->index, ERR_NO_POD);
-	txn_reply(t, ERR_NO_POD);
 }
 
 /* What the pod's connection tells. */
@@ -197,6 +238,8 @@ on_head(struct txn *t, const struct h1_head *h)
 		t->request_done = false;
 		txn_count_answer(t);
 	}
+	if (t->mirrored) /* nobody is there to be told */
+		return;
 	if (h->status >= 200 || h->status == 101)
 		h = answer_head(t, h, &changed);
 	c->ops->send_head(c, h);
@@ -206,6 +249,7 @@ static void
 on_data(struct txn *t, struct span piece)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
+	txn_mirror_saw(t, piece);
 	relay_response(&t->relay, piece);
 }
 
@@ -249,6 +293,7 @@ on_end(struct txn *t, const struct h1_head *trailers)
 	if (t->grpc && trailers != NULL)
 		note_grpc_status(t, trailers);
 	txn_count_answer(t);
+	txn_mirror_answered(t);
 	txn_leave_pod(t);
 	upstream_release(u);
 	txn_end(t);

@@ -11,12 +11,14 @@
 #include "proxy/reply.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/route.h"
+#include "router/tally.h"
 
 #define SPARES_MAX 256u
 /* A route's path and host, twice, and its fields: see router/route.h. */
@@ -52,8 +54,9 @@ txn_go(struct txn *t, enum txn_state to)
 	t->state = to;
 }
 
-struct txn *
-txn_new(struct worker *w, struct client *c)
+/* Of a plan that is held for it once it is there. */
+static struct txn *
+txn_make(struct worker *w, struct client *c, struct plan_use *plan)
 {
 	struct txn *t = w->spare_txns;
 
@@ -69,7 +72,7 @@ txn_new(struct worker *w, struct client *c)
 	t->magic = TXN_MAGIC;
 	t->worker = w;
 	t->relay.client = c;
-	t->plan = plan_use_hold(w);
+	t->plan = plan_use_hold(plan);
 	t->started_us = loop_now(&w->loop);
 	t->grpc_status = GRPC_NONE;
 	t->chosen = -1;
@@ -78,6 +81,50 @@ txn_new(struct worker *w, struct client *c)
 	    sizeof t->first + 3u * w->settings->limits.header_bytes +
 		ROUTE_GROWTH);
 	return t;
+}
+
+struct txn *
+txn_new(struct worker *w, struct client *c)
+{
+	return txn_make(w, c, w->plan);
+}
+
+/* The head with one more field behind the others; p == NULL without memory. */
+static struct span
+mark_copy(struct arena *arena, struct span head)
+{
+	const struct span mark = SPAN("X-Shunt-Mirror: 1\r\n\r\n");
+	const size_t lines = head.n - 2; /* without the empty one */
+	char *p = arena_alloc(arena, lines + mark.n);
+
+	if (p == NULL)
+		return SPAN_NONE;
+	span_put(span_put(p, (struct span){head.p, lines}), mark);
+	return (struct span){p, lines + mark.n};
+}
+
+struct txn *
+txn_copy(const struct txn *t, const struct version *to, struct client *c)
+{
+	static const struct retry_spec never = {.body_bytes = UINT32_MAX};
+	struct worker *w = t->worker;
+	struct txn *copy = txn_make(w, c, t->plan);
+
+	if (copy == NULL)
+		return NULL;
+	copy->mirrored = true;
+	copy->service = t->service;
+	copy->version = to;
+	copy->key = t->key;
+	copy->request = t->request;
+	copy->request.head = mark_copy(&copy->arena, t->request.head);
+	retry_begin(&copy->retry, &never,
+	    &to->tally->slots[w->index].retry_debt, t->retry.idempotent,
+	    t->request.body != H1_BODY_NONE);
+	if (copy->request.head.p != NULL)
+		return copy;
+	txn_end(copy);
+	return NULL;
 }
 
 static void
@@ -128,6 +175,10 @@ txn_leave_pod(struct txn *t)
 {
 	if (t->pod_counted)
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
+	if (t->pod_counted && t->mirrored)
+		waiting_has_room(t->worker,
+		    t->service->versions[t->version->index].tally,
+		    t->tried[t->ntried - 1]);
 	t->pod_counted = false;
 	t->relay.upstream = NULL;
 }
@@ -183,8 +234,10 @@ txn_end(struct txn *t)
 	if (u != NULL)
 		u->ops->close(u);
 	txn_go(t, TXN_END);
-	if (t->worker->log != NULL)
+	if (t->worker->log != NULL && !t->mirrored)
 		txn_log(t);
+	if (t->shadow != NULL)
+		txn_mirror_leave(t);
 	retry_end(&t->retry);
 	t->relay.client = NULL;
 	if (t->later != NULL)
@@ -206,7 +259,9 @@ txn_reply(struct txn *t, enum err e)
 	txn_go(t, TXN_REPLY);
 	t->reason = e;
 	t->status = err_status(e);
-	if (t->service != NULL)
+	if (t->mirrored)
+		txn_mirror_failed(t, e);
+	else if (t->service != NULL)
 		stats_reply(t->service, t->worker->index, e, txn_duration(t));
 	reply_redirect(c, e, t->request.head_method, t->location);
 	txn_end(t);

@@ -1,7 +1,8 @@
 /*
  * What the files of a transaction share: its fields, its states, and the ways
  * it ends. txn.c has the way of the request, txn_attempt.c what becomes of it
- * at the pods, txn_life.c the beginning and the end. Worker thread only.
+ * at the pods, txn_life.c the beginning and the end, txn_mirror.c its copy to
+ * a mirror. Worker thread only.
  */
 #ifndef PROXY_TXN_STATE_H
 #define PROXY_TXN_STATE_H
@@ -23,6 +24,7 @@
 
 struct plan_use;
 struct route_action;
+struct shadow;
 
 #define TXN_MAGIC 0x74780001u
 
@@ -67,6 +69,9 @@ struct txn {
 	int8_t grpc_status; /* of the response, where the service counts it */
 	uint8_t protocol;   /* enum access_protocol of the request */
 	int rule;
+	uint8_t cookie;		     /* enum choice_cookie, of ... */
+	const struct version *stuck; /* ... the version that was chosen */
+	struct pod *stuck_pod;	     /* of it; the cookie's, NULL = any */
 	struct span asked;    /* the head as the log shows it; in the arena */
 	uint64_t key;	      /* of the request, where the policy hashes */
 	struct span newcomer; /* Set-Cookie for a user new to the cohort */
@@ -78,6 +83,9 @@ struct txn {
 	bool fresh : 1;	       /* no more idle connections for this one */
 	bool version_lost : 1; /* it waits for one that is no more */
 	bool grpc : 1;	       /* its trailers may have a grpc-status */
+	bool mirrored : 1;     /* a copy; its version counts for the mirror */
+	struct shadow *shadow; /* what it shares with its copy, or its original;
+				* NULL: there is none */
 
 	/* moments by loop_now(); 0 = not reached */
 	uint64_t started_us, tried_us, ready_us, head_us;
@@ -87,6 +95,14 @@ struct txn {
 	struct arena arena;
 	_Alignas(max_align_t) char first[TXN_FIRST_BLOCK];
 };
+
+/*
+ * A transaction of the same plan, service and head, marked as a copy, that
+ * goes to this version and is never retried; in ROUTE still, and without a
+ * body. NULL without memory.
+ */
+struct txn *txn_copy(
+    const struct txn *t, const struct version *to, struct client *c);
 
 /* The one mover: CHECKs that the state may be reached from this one. */
 void txn_go(struct txn *t, enum txn_state to);

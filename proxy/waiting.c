@@ -19,6 +19,7 @@
 #include "router/claim.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/sticky_find.h"
 
 static struct txn *
 txn_of(struct waiter *e)
@@ -59,7 +60,12 @@ follow(struct txn *t, const struct service *s, const struct version *v)
 {
 	struct plan_use *before = t->later;
 
-	t->later = plan_use_hold(t->worker);
+	t->later = plan_use_hold(t->worker->plan);
+	if (t->stuck != t->version || !sticky_is_on(s))
+		t->stuck = NULL;
+	else
+		t->stuck = v;
+	t->stuck_pod = NULL;
 	t->service = s;
 	t->version = v;
 	t->version_lost = false;
@@ -125,6 +131,7 @@ go_elsewhere(struct txn *t)
 		return true;
 	}
 	follow(t, s, &s->versions[s->stable]);
+	t->stuck = NULL;
 	t->chosen = CHOICE_STABLE;
 	txn_connect(t);
 	return true;

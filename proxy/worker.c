@@ -33,6 +33,7 @@
 #include "proxy/session.h"
 #include "proxy/tls_tickets.h"
 #include "proxy/txn.h"
+#include "proxy/txn_mirror.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
@@ -182,6 +183,9 @@ accept_one(struct door *d)
 	fd = accept4(d->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE) &&
+		    txn_mirror_yield(&wt->worker))
+			return true;
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS)
 			pause_accepting(wt, errno);
@@ -338,6 +342,7 @@ drain(struct worker_thread *wt)
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_close(wt, d->listener);
 	w->draining = true;
+	txn_mirror_drop_all(w);
 	upstream_pool_close(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
 		s->ops->drain(s);
@@ -441,6 +446,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	w->nfields = settings->limits.header_count;
 	TAILQ_INIT(&w->sessions);
 	TAILQ_INIT(&w->idle);
+	TAILQ_INIT(&w->shadows);
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
 	TAILQ_INIT(&w->waiting.queues);
@@ -508,6 +514,7 @@ worker_free(struct worker *w)
 		pthread_join(wt->thread, NULL);
 	w->stopping = true;
 	w->draining = true;
+	txn_mirror_drop_all(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
 		s->ops->close(s);
 	upstream_pool_close(w);

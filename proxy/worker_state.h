@@ -16,10 +16,13 @@
 #include "proxy/tls_client.h"
 #include "proxy/waiting.h"
 #include "router/route.h"
+#include "router/sticky.h"
 
 #define WORKER_MAGIC 0x30420001u
 
 #define WORKER_FIELDS_ADDED (16u + EDITS_MAX)
+/* Room for a Set-Cookie with a sticky cookie and its attributes. */
+#define WORKER_COOKIE_MAX (STICKY_NAME_MAX + STICKY_TEXT_MAX + 96u)
 
 struct access_ring;
 struct bells;
@@ -28,6 +31,7 @@ struct field;
 struct mailbox;
 struct plan_use;
 struct session;
+struct shadow;
 struct settings;
 struct trunk;
 struct txn;
@@ -35,6 +39,7 @@ struct upstream;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(upstream_list, upstream);
+TAILQ_HEAD(shadow_list, shadow);
 
 struct worker {
 	unsigned magic;
@@ -62,11 +67,13 @@ struct worker {
 	unsigned nfields;
 	/* likewise: a response's head as its route edits it, as many */
 	struct field *edited;
+	char cookie[WORKER_COOKIE_MAX]; /* likewise: a Set-Cookie's value */
 
 	struct waiting waiting; /* requests without a pod that has room */
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;
+	struct shadow_list shadows; /* of requests that are being mirrored */
 
 	/* HTTP/2 clients that did too much of something; read by main */
 	_Atomic uint64_t h2_floods[H2_FLOOD_COUNT];

@@ -1,4 +1,4 @@
-/* From a request to a version: rules, then weights, then what is ready. */
+/* From a request to a version: rules, cookie, weights, then what is ready. */
 #include "router/choose.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
 
 #define RULESET_MAGIC 0x201e0001u
 
@@ -164,6 +165,19 @@ ticket(struct split *s, bool draw)
 	return draw ? split_next(s) : split_peek(s);
 }
 
+size_t
+ruleset_size(const struct ruleset *rs)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	return rs->n;
+}
+
+const uint64_t *
+ruleset_weights(const struct ruleset *rs, int rule)
+{
+	return rule_at(rs, rule)->weights;
+}
+
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {
@@ -218,43 +232,56 @@ by_weights(const struct service *s, const struct request *r, bool draw,
 }
 
 static void
-choose(const struct service *s, const struct request *r, bool draw,
-    struct choice *c)
+choose(const struct service *s, const struct request *r, uint64_t now_s,
+    bool draw, struct choice *c)
 {
 	const struct version *stable = &s->versions[s->stable];
 	bool empty_stable = s->terms->empty_stable;
+	struct sticky_found stuck;
 	size_t version;
 
 	c->hashed = false;
 	c->bucket = 0;
+	c->stuck = false;
+	c->cookie = COOKIE_LEAVE;
+	c->pod = NULL;
 	c->rule = ruleset_find(s->rules, r);
 	if (c->rule >= 0) {
 		c->by = CHOICE_RULE;
 		version = by_rule(s, r, draw, c);
 		empty_stable =
 		    ruleset_empty_stable(s->rules, c->rule, empty_stable);
+	} else if (sticky_find(s, r, now_s, &stuck)) {
+		c->by = CHOICE_STICKY;
+		c->stuck = true;
+		c->cookie = stuck.renew ? COOKIE_ISSUE : COOKIE_KEEP;
+		c->pod = stuck.pod;
+		version = stuck.version->index;
 	} else {
 		c->by = CHOICE_WEIGHT;
+		if (sticky_is_on(s))
+			c->cookie = COOKIE_ISSUE;
 		version = by_weights(s, r, draw, c);
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
 	if (c->wanted->nready == 0 && empty_stable && stable->nready > 0) {
 		c->by = CHOICE_STABLE;
+		c->cookie = COOKIE_LEAVE;
 		c->version = stable;
 	}
 }
 
 void
-choose_version(
-    const struct service *s, const struct request *r, struct choice *c)
+choose_version(const struct service *s, const struct request *r, uint64_t now_s,
+    struct choice *c)
 {
-	choose(s, r, true, c);
+	choose(s, r, now_s, true, c);
 }
 
 void
-choose_foresee(
-    const struct service *s, const struct request *r, struct choice *c)
+choose_foresee(const struct service *s, const struct request *r, uint64_t now_s,
+    struct choice *c)
 {
-	choose(s, r, false, c);
+	choose(s, r, now_s, false, c);
 }

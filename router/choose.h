@@ -1,8 +1,9 @@
 /*
  * Which version takes a request: that of the first matching rule, or by the
- * rule's own weights, else by the service's; then what `empty` says where that
- * version has no ready pod. Weights go by the request's cohort, or exactly
- * where it has none. Any thread, no lock, no allocation.
+ * rule's own weights, else that of a sticky cookie that holds, else by the
+ * service's weights; then what `empty` says where that version has no ready
+ * pod. Weights go by the request's cohort, or exactly where it has none. Any
+ * thread, no lock, no allocation but what it takes to verify a cookie.
  */
 #ifndef ROUTER_CHOOSE_H
 #define ROUTER_CHOOSE_H
@@ -13,6 +14,14 @@ enum choice_by {
 	CHOICE_RULE,
 	CHOICE_WEIGHT,
 	CHOICE_STABLE, /* the wanted version had no ready pod */
+	CHOICE_STICKY, /* the client's cookie */
+};
+
+/* What the version's answer does to the client's sticky cookie. */
+enum choice_cookie {
+	COOKIE_LEAVE, /* nothing: it is not about this choice */
+	COOKIE_KEEP,  /* it holds, and names `pod` */
+	COOKIE_ISSUE, /* a new one, for the version that answers */
 };
 
 struct choice {
@@ -22,16 +31,20 @@ struct choice {
 	enum choice_by by;
 	bool hashed;	 /* the cohort decided which of the weights */
 	uint64_t bucket; /* its place on [0, 2^64); 0 unless hashed */
+	bool stuck;	 /* a sticky cookie said so, not the weights */
+	enum choice_cookie cookie;
+	struct pod *pod; /* that the cookie names, ready; NULL = any */
 };
 
-void choose_version(
-    const struct service *s, const struct request *r, struct choice *c);
+/* `now_s`: wall clock, seconds since 1970; only read where sticky_is_on(). */
+void choose_version(const struct service *s, const struct request *r,
+    uint64_t now_s, struct choice *c);
 /*
  * What it would say of the request if that came now, for explanations:
  * nothing is drawn.
  */
-void choose_foresee(
-    const struct service *s, const struct request *r, struct choice *c);
+void choose_foresee(const struct service *s, const struct request *r,
+    uint64_t now_s, struct choice *c);
 
 /*
  * Rules of a service with so many versions. Consumes what the specs point
@@ -46,6 +59,10 @@ struct ruleset *ruleset_hold(struct ruleset *r);
 void ruleset_drop(struct ruleset *r);
 /* Index of the first match, or -1. Draws no ticket. */
 int ruleset_find(const struct ruleset *rs, const struct request *r);
+/* How many rules there are. */
+size_t ruleset_size(const struct ruleset *rs);
+/* A rule's own weights, one per version, in 1/WEIGHT_ONE; NULL: it has none. */
+const uint64_t *ruleset_weights(const struct ruleset *rs, int rule);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

@@ -227,6 +227,8 @@ change_weights(struct service *s, const struct weight_change *changes, size_t n,
 			return -1;
 		}
 		s->versions[v->index].weight = changes[i].weight;
+		if (changes[i].void_sticky)
+			s->versions[v->index].epoch = ++s->epoch;
 	}
 	return 0;
 }

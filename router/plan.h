@@ -19,8 +19,10 @@
 
 struct draw;
 struct hash_ring;
+struct mirror;
 struct pod;
 struct split;
+struct sticky_pods;
 struct tally;
 struct ruleset; /* a service's rules, shared between plans */
 struct route;
@@ -30,6 +32,7 @@ struct version {
 	char *name;
 	unsigned index;	 /* in service->versions */
 	uint64_t weight; /* as set, in 1/WEIGHT_ONE */
+	uint32_t epoch;	 /* cookies of other epochs are void */
 	struct tally *tally;
 	struct pod **pods; /* all of them */
 	uint16_t *weights; /* of pods */
@@ -38,8 +41,9 @@ struct version {
 	uint16_t *ready_weights;
 	size_t nready;
 	/* what balance policies look up, made for those that are ready */
-	struct draw *draw;	/* NULL = they weigh the same */
-	struct hash_ring *ring; /* NULL, unless the policy hashes */
+	struct draw *draw;	    /* NULL = they weigh the same */
+	struct hash_ring *ring;	    /* NULL, unless the policy hashes */
+	struct sticky_pods *sticky; /* NULL, unless cookies name pods */
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */
 };
@@ -51,10 +55,12 @@ struct service {
 	struct version *versions;
 	size_t nversions;
 	size_t stable;
+	uint32_t epoch; /* the highest that a version ever had */
 	struct split *split;
 	struct ruleset *rules;
-	struct terms *terms; /* held; unchanged */
-	struct tally *own;   /* answers the proxy made itself */
+	struct terms *terms;   /* held; unchanged */
+	struct tally *own;     /* answers the proxy made itself */
+	struct mirror *mirror; /* NULL = it has none */
 };
 
 struct plan {
@@ -88,13 +94,16 @@ void plan_drop(struct plan *p);
 
 struct weight_change {
 	const char *version;
-	uint64_t weight; /* in 1/WEIGHT_ONE */
+	uint64_t weight;  /* in 1/WEIGHT_ONE */
+	bool void_sticky; /* nobody sticks to it any longer */
 };
 
 /*
  * The old plan with other weights for one service; versions not named keep
- * theirs. NULL with the reason in why (it names what is known) for an unknown
- * service or version, one named twice, or weights that add up to nothing.
+ * theirs. With void_sticky a version gets a new epoch, too, so that the cookies
+ * given out for it so far are void. NULL with the reason in why (it names what
+ * is known) for an unknown service or version, one named twice, or weights that
+ * add up to nothing.
  */
 struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);

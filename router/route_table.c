@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "router/route.h"
@@ -267,14 +268,37 @@ leaves_of(struct route_table *t, struct route_spec *r)
 	return e != NULL ? &e->leaves : NULL;
 }
 
+/* The spec keeps its own. -1 without memory. */
+static int
+copy_names(struct route *route, const struct route_spec *r)
+{
+	route->kind = r->kind;
+	route->path = strdup(r->path);
+	if (r->host != NULL)
+		route->host = strdup(r->host);
+	route->methods = calloc(r->nmethods + 1, sizeof route->methods[0]);
+	if (route->path == NULL || route->methods == NULL ||
+	    (r->host != NULL && route->host == NULL))
+		return -1;
+	for (; route->nmethods < r->nmethods; route->nmethods++) {
+		char *method = strdup(r->methods[route->nmethods]);
+
+		if (method == NULL)
+			return -1;
+		route->methods[route->nmethods] = method;
+	}
+	return 0;
+}
+
+/* NULL without memory. */
 static const struct route *
 new_route(struct route_table *t, struct route_spec *r, size_t service)
 {
 	struct route *route = &t->routes[t->nroutes++];
 
-	*route = (struct route){service, r->action};
+	*route = (struct route){.service = service, .action = r->action};
 	r->action = NULL;
-	return route;
+	return copy_names(route, r) == 0 ? route : NULL;
 }
 
 /* *taken: the service that has this route; -1 only without memory. */
@@ -290,6 +314,8 @@ add_route(
 	if (leaves == NULL)
 		return -1;
 	route = new_route(t, r, service);
+	if (route == NULL)
+		return -1;
 	do { /* once, for any method, or for each */
 		const char *method = r->nmethods > 0 ? r->methods[i] : "";
 
@@ -366,6 +392,17 @@ free_leaves(struct leaf *l)
 }
 
 static void
+free_route(struct route *r)
+{
+	for (size_t i = 0; i < r->nmethods; i++)
+		free(r->methods[i]);
+	free(r->methods);
+	free(r->host);
+	free(r->path);
+	route_action_free(r->action);
+}
+
+static void
 free_scope(struct scope *s)
 {
 	for (size_t i = 0; i < s->nregex; i++) {
@@ -385,7 +422,7 @@ free_table(struct route_table *t)
 	for (size_t i = 0; t->scopes != NULL && i < t->nscopes; i++)
 		free_scope(&t->scopes[i]);
 	for (size_t i = 0; i < t->nroutes; i++)
-		route_action_free(t->routes[i].action);
+		free_route(&t->routes[i]);
 	free(t->entries);
 	free(t->scopes);
 	free(t->routes);

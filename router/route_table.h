@@ -17,6 +17,12 @@ struct route_table;
 struct route {
 	size_t service; /* that it leads to, by index in the spec */
 	struct route_action *action; /* NULL: it does nothing else */
+	/* as the config has it, for explanations */
+	char *host; /* NULL = any */
+	enum path_kind kind;
+	char *path;
+	char **methods; /* none = any */
+	size_t nmethods;
 };
 
 /*

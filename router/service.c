@@ -10,10 +10,13 @@
 #include "router/choose.h"
 #include "router/draw.h"
 #include "router/hash_ring.h"
+#include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/pod_tls.h"
 #include "router/split.h"
+#include "router/sticky_find.h"
+#include "router/sticky_pods.h"
 #include "router/tally.h"
 
 const struct version *
@@ -46,6 +49,7 @@ version_clear(struct version *v)
 	pod_tls_drop(v->tls);
 	draw_free(v->draw);
 	hash_ring_free(v->ring);
+	sticky_pods_free(v->sticky);
 	free(v->name);
 	free(v->pods);
 	free(v->weights);
@@ -123,6 +127,7 @@ version_new(struct version *v, const struct version_spec *spec,
 	if (version_init(v, spec->name, spec->weight, spec->npods,
 		spec->pod_weights, s->terms->balance) != 0)
 		return -1;
+	v->epoch = old != NULL ? old->epoch : s->epoch;
 	v->protocol = spec->protocol;
 	v->tls = pod_tls_hold(spec->tls);
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
@@ -141,6 +146,10 @@ version_new(struct version *v, const struct version_spec *spec,
 			return -1;
 		v->pods[v->npods++] = p;
 	}
+	if (s->terms->sticky.pod && sticky_is_on(s) &&
+	    (v->sticky = sticky_pods_new(
+		 s->terms->sticky.key, v->pods, v->npods)) == NULL)
+		return -1;
 	return 0;
 }
 
@@ -151,11 +160,15 @@ version_copy(struct version *v, const struct version *old,
 	if (version_init(v, old->name, old->weight, old->npods, old->weights,
 		balance) != 0)
 		return -1;
+	v->epoch = old->epoch;
 	v->protocol = old->protocol;
 	v->tls = pod_tls_hold(old->tls);
 	v->tally = tally_hold(old->tally);
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
+	if (old->sticky != NULL &&
+	    (v->sticky = sticky_pods_copy(old->sticky)) == NULL)
+		return -1;
 	return 0;
 }
 
@@ -245,10 +258,12 @@ service_new(struct service_spec *spec, const struct service *old,
 		goto fail;
 	s->stable = spec->stable;
 	spec->terms.cohort.salt = cohort_salt(spec->name);
+	s->epoch = old != NULL ? old->epoch : 0;
 	s->terms = terms_take(&spec->terms);
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
+	    mirror_make(s, old, nworkers) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
 	s->rules = rules;
@@ -267,6 +282,7 @@ service_copy(const struct service *old)
 	if (s == NULL)
 		return NULL;
 	s->stable = old->stable;
+	s->epoch = old->epoch;
 	s->split = split_hold(old->split);
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
@@ -275,6 +291,8 @@ service_copy(const struct service *old)
 		if (version_copy(&s->versions[i], &old->versions[i],
 			s->terms->balance) != 0)
 			goto fail;
+	if (mirror_copy(s, old) != 0)
+		goto fail;
 	return s;
 fail:
 	service_drop(s);
@@ -299,6 +317,7 @@ service_drop(struct service *s)
 		return;
 	for (size_t i = 0; i < s->nversions; i++)
 		version_clear(&s->versions[i]);
+	mirror_free(s->mirror);
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
@@ -396,6 +415,8 @@ version_settle(struct version *v, bool checked)
 	}
 	if (v->ring != NULL)
 		hash_ring_fill(v->ring, v->ready, weights, v->nready);
+	if (v->sticky != NULL)
+		sticky_pods_settle(v->sticky);
 	if (v->draw == NULL)
 		return;
 	if (all_equal(weights, v->nready)) {
@@ -411,4 +432,5 @@ service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
 		version_settle(&s->versions[i], s->terms->health.enabled);
+	mirror_settle(s);
 }

@@ -48,6 +48,17 @@ free_service(struct service_spec *s)
 }
 
 void
+spec_stick(struct spec *s, struct sticky_key *k)
+{
+	for (size_t i = 0; i < s->nservices; i++) {
+		struct sticky *sticky = &s->services[i].terms.sticky;
+
+		if (sticky->name != NULL && sticky->key == NULL)
+			sticky->key = sticky_key_hold(k);
+	}
+}
+
+void
 spec_free(struct spec *s)
 {
 	if (s == NULL)

@@ -77,6 +77,11 @@ struct spec {
 };
 
 struct spec *spec_new(void);
+/*
+ * Services with a sticky cookie but no secret of their own sign with this
+ * key; before it their clients get no cookies. Holds it.
+ */
+void spec_stick(struct spec *s, struct sticky_key *k);
 /* Frees all it points to; NULL is fine. */
 void spec_free(struct spec *s);
 

@@ -46,5 +46,7 @@ terms_clear(struct terms *t)
 	free(t->hash.name);
 	free(t->cohort.key.name);
 	free(t->health.path);
+	free(t->sticky.name);
+	sticky_key_drop(t->sticky.key);
 	*t = (struct terms){0};
 }

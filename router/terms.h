@@ -8,11 +8,13 @@
 #define ROUTER_TERMS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "router/cohort.h"
 #include "router/hash_key.h"
 #include "router/health.h"
+#include "router/sticky.h"
 
 struct balance_ops;
 
@@ -57,6 +59,17 @@ load_limited(const struct load_limits *l)
 	       0;
 }
 
+/* Requests that a version gets once more; see router/mirror.h. */
+struct mirror_spec {
+	bool on;
+	size_t version;	     /* index into versions, of the same load */
+	uint32_t share;	     /* of the requests, in 1/MIRROR_ALL */
+	uint32_t body_bytes; /* one with a longer body is not mirrored */
+	uint32_t limit;	     /* mirrored ones in flight, per worker */
+};
+
+#define MIRROR_ALL 1000000u
+
 struct terms {
 	int refs; /* main only; 0 while they are part of a spec */
 	const struct balance_ops *balance;
@@ -65,6 +78,8 @@ struct terms {
 	struct health_rules health;
 	struct retry_spec retry;
 	struct load_limits limits;
+	struct sticky sticky;
+	struct mirror_spec mirror;
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */

@@ -141,6 +141,30 @@ def test_combined(logged, pod):
     assert " request_bytes=4 " in second["rest"]
 
 
+def test_who_chose_the_version(logged, pod):
+    """A rule, its own weights, the service's, or stable for each of them;
+    the rule that decided is named whoever answers."""
+    one, two = pod(sized), pod(sized)
+    p = logged({"v1": [one.port], "v2": [two.port], "v3": []}, service={
+        "weights": {"v1": 1, "v2": 1, "v3": 2}, "rules": [
+            {"match": {"path": "/1"}, "version": "v2"},
+            {"match": {"path": "/2"}, "version": "v3"},
+            {"match": {"path": "/3"}, "weights": {"v2": 1}},
+            {"match": {"path": "/4"}, "weights": {"v3": 1}},
+            {"match": {"path": "/5"}, "version": "v3", "empty": "503"}]})
+    with Client(p.port) as c:
+        for path in ("/1", "/2", "/3", "/4", "/5", *["/6"] * 4):
+            c.ask("GET", path)
+    found = [(e["version"], e["rule"], e["chosen"], e["status"])
+             for e in entries(p.access, 9)]
+    assert found[:5] == [("v2", 0, "rule", 200), ("v1", 1, "stable", 200),
+                         ("v2", 2, "rule", 200), ("v1", 3, "stable", 200),
+                         ("v3", 4, "rule", 503)]
+    assert sorted(found[5:]) == [
+        ("v1", None, "stable", 200), ("v1", None, "stable", 200),
+        ("v1", None, "weight", 200), ("v2", None, "weight", 200)]
+
+
 def test_what_we_answer_ourselves(logged, ports, pod):
     """Each has its reason; what played no part is null."""
     p = logged({"v1": [pod(lambda a: None).port]}, config={

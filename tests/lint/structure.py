@@ -14,7 +14,7 @@ THIRD_PARTY = {
     r"yaml\.h": ["conf/yaml.c"],
     r"event2/.*|event\.h|evhttp\.h": ["proxy/", "control/", "admin/", "cli/",
                                       "bench/"],
-    r"openssl/.*": ["conf/certificate.c", "conf/pem.c", "conf/ciphers.c",
+    r"openssl/.*": ["router/sticky.c", "conf/certificate.c", "conf/pem.c", "conf/ciphers.c",
                     "proxy/tls.c", "proxy/tls_", "proxy/websocket.c",
                     "control/check_tls.c", "tests/"],
     r"nghttp2/.*": ["proxy/client_h2", "proxy/upstream_h2", "proxy/h2_link",

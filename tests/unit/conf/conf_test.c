@@ -72,6 +72,7 @@ static const char everything[] =
     "             budget: 12.34%, body_bytes: 16MiB }\n"
     "    limits: { pod_requests: 10, version_requests: 20, queue: 30,\n"
     "              pending_connects: 40, queue_timeout: 50ms }\n"
+    "    mirror: { version: v3, share: 12.5%, body_bytes: 1MiB, limit: 7 }\n"
     "    empty: 503\n"
     "  other:\n"
     "    routes: [{ host: other.example.com }]\n"
@@ -383,6 +384,11 @@ test_service(void **state)
 	assert_int_equal(s->terms.limits.queue, 30);
 	assert_int_equal(s->terms.limits.pending_connects, 40);
 	assert_int_equal(s->terms.limits.queue_timeout_ms, 50);
+	assert_true(s->terms.mirror.on);
+	assert_string_equal(s->versions[s->terms.mirror.version].name, "v3");
+	assert_int_equal(s->terms.mirror.share, MIRROR_ALL / 8);
+	assert_int_equal(s->terms.mirror.body_bytes, 1 << 20);
+	assert_int_equal(s->terms.mirror.limit, 7);
 	assert_false(s->terms.empty_stable);
 }
 
@@ -507,6 +513,10 @@ test_default_service(void **state)
 	assert_false(load_limited(&s->terms.limits));
 	assert_int_equal(s->terms.limits.queue, 0);
 	assert_int_equal(s->terms.limits.queue_timeout_ms, 1000);
+	assert_false(s->terms.mirror.on);
+	assert_int_equal(s->terms.mirror.share, MIRROR_ALL);
+	assert_int_equal(s->terms.mirror.body_bytes, 64 << 10);
+	assert_int_equal(s->terms.mirror.limit, 100);
 	assert_true(s->terms.empty_stable);
 }
 

@@ -138,8 +138,8 @@ static const struct row versions[] = {
     {TOP "services: {s: {}}\n", "2:15: missing key \"versions\"\n"},
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
-	"stable, weights, rules, cohort, balance, health, errors, retry, "
-	"limits, empty, found nothing\n"},
+	"stable, weights, rules, cohort, sticky, balance, health, errors, retry, "
+	"limits, mirror, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
@@ -202,10 +202,9 @@ static const struct row service_keys[] = {
     {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
 	  "    errors: {}\n    retry: {version: same, on: []}\n"
 	  "    empty: 503\n", ""},
-    {SHOP "    sticky: {cookie: a}\n    outlier: {}\n    release: {}\n",
-	"5:5: \"sticky\" " NOT_YET "\n"
-	"6:5: \"outlier\" " NOT_YET "\n"
-	"7:5: \"release\" " NOT_YET "\n"},
+    {SHOP "    outlier: {}\n    release: {}\n",
+	"5:5: \"outlier\" " NOT_YET "\n"
+	"6:5: \"release\" " NOT_YET "\n"},
     {SHOP "    balance: hash\n",
 	"5:14: expected what to hash, as in {hash: client}\n"},
     {SHOP "    balance: {hash: path}\n",
@@ -283,6 +282,24 @@ static const struct row service_keys[] = {
     {SHOP "    limits: {queue_timeout: 1s, queue: 5}\n",
 	"5:40: expected a limit with the queue: pod_requests, "
 	"version_requests or pending_connects\n"},
+    {SHOP "    mirror: {version: v2}\n", ""},
+    {SHOP "    mirror: {version: v2, share: 0%, body_bytes: 0, limit: 1}\n",
+	""},
+    {SHOP "    mirror: {version: v3, share: 100.1%, body_bytes: 17MiB, "
+	  "limit: 0}\n",
+	"5:23: unknown version \"v3\", did you mean \"v1\"? known: v1, v2\n"
+	"5:34: expected a percentage from 0% to 100%, found \"100.1%\"\n"
+	"5:54: expected a size from 0 to 16MiB, found \"17MiB\"\n"
+	"5:68: expected an integer from 1 to 100000, found \"0\"\n"},
+    {SHOP "    mirror: {share: 10, versions: v1}\n",
+	"5:21: expected a percentage such as 50% or 0.5%, found \"10\"\n"
+	"5:25: unknown key \"versions\", did you mean \"version\"?\n"},
+    {SHOP "    mirror: {}\n", "5:13: missing key \"version\"\n"},
+    {SHOP "    mirror: v2\n",
+	"5:13: expected a map with the keys version, share, body_bytes, "
+	"limit, found a string\n"},
+    {SHOP "    mirror: {version: [v2]}\n",
+	"5:23: expected the name of a version, found a list\n"},
     {SHOP "    empty: 500\n",
 	"5:12: expected one of 503, stable, found \"500\"\n"},
     /* what is an alias was reported once */

@@ -104,7 +104,8 @@ on_done(void *arg, const char *error)
 static struct plan *
 shift(struct fixture *f, uint64_t weight, struct conf *conf)
 {
-	struct weight_change change = {"v2", weight * WEIGHT_ONE};
+	struct weight_change change = {
+	    .version = "v2", .weight = weight * WEIGHT_ONE};
 	struct plan *plan;
 	char why[256];
 

@@ -146,6 +146,7 @@ every_way_of_choosing(void **state)
 	    [CHOICE_RULE] = "\"chosen\":\"rule\"",
 	    [CHOICE_WEIGHT] = "\"chosen\":\"weight\"",
 	    [CHOICE_STABLE] = "\"chosen\":\"stable\"",
+	    [CHOICE_STICKY] = "\"chosen\":\"sticky\"",
 	};
 
 	(void)state;

@@ -269,6 +269,24 @@ client_subject(void **state)
 	assert_int_equal(http_write_trailers(buf, sizeof buf, &h), 5);
 }
 
+/* That it is a copy is ours to say, or a proxy's that we trust. */
+static void
+mirror_mark(void **state)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nHost: h\r\n"
+				   "X-Shunt-Mirror: 1\r\n"
+				   "x_shunt_mirror: 1\r\n\r\n";
+	struct http_forward f = append;
+
+	(void)state;
+	f.x_forwarded = X_FORWARDED_OFF;
+	f.via = false;
+	f.trusted = false;
+	check_request(text, f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+	f.trusted = true;
+	check_request(text, f, text);
+}
+
 /* Via names the protocol by which a head came (RFC 9110 7.6.3). */
 static void
 via_of_http2(void **state)
@@ -481,6 +499,7 @@ main(void)
 	    cmocka_unit_test(host_cannot_be_named_away),
 	    cmocka_unit_test(forwarding_fields),
 	    cmocka_unit_test(client_subject),
+	    cmocka_unit_test(mirror_mark),
 	    cmocka_unit_test(via_of_http2),
 	    cmocka_unit_test(framing_is_ours),
 	    cmocka_unit_test(tight_heads_fit),

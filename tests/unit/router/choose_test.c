@@ -46,7 +46,7 @@ choose(const struct plan *p, const char *to, const char *any)
 	struct request r = {.fields = fields, .nfields = 2};
 	struct choice c;
 
-	choose_version(p->services[0], &r, &c);
+	choose_version(p->services[0], &r, 0, &c);
 	return c;
 }
 
@@ -255,6 +255,60 @@ test_rule_weights(void **state)
 	}
 }
 
+static struct choice
+foresee(const struct plan *p, const char *to)
+{
+	struct field field = {SPAN("x-to"), span_of(to), FIELD_OTHER};
+	struct request r = {.fields = &field, .nfields = 1};
+	struct choice c;
+
+	choose_foresee(p->services[0], &r, 0, &c);
+	return c;
+}
+
+/* What is foreseen is chosen next, however often it was looked at. */
+static void
+test_foreseen(void **state)
+{
+	const unsigned weights[] = {3, 0, 2};
+	struct plan *p = build(weighted(weights), NULL);
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		const char *to = i % 3 == 0 ? "ab" : "";
+		struct choice before = foresee(p, to), now;
+
+		for (int k = 0; k < i % 4; k++)
+			foresee(p, i % 2 ? "ab" : "");
+		now = choose(p, to, "");
+		assert_ptr_equal(before.version, now.version);
+		assert_ptr_equal(before.wanted, now.wanted);
+		assert_int_equal(before.rule, now.rule);
+		assert_int_equal(before.by, now.by);
+	}
+	plan_drop(p);
+}
+
+static void
+test_weights_of_rules(void **state)
+{
+	const unsigned weights[] = {3, 0, 2};
+	struct plan *weighty = build(weighted(weights), NULL);
+	struct plan *plain = make(1, 1, 1, true);
+	const struct ruleset *rs = weighty->services[0]->rules;
+
+	(void)state;
+	assert_int_equal(ruleset_size(rs), 1);
+	for (int v = 0; v < 3; v++)
+		assert_int_equal(
+		    ruleset_weights(rs, 0)[v], weights[v] * WEIGHT_ONE);
+	rs = plain->services[0]->rules;
+	assert_int_equal(ruleset_size(rs), 4);
+	assert_null(ruleset_weights(rs, 3));
+	plan_drop(weighty);
+	plan_drop(plain);
+}
+
 struct drawer {
 	pthread_t thread;
 	const struct plan *plan;
@@ -270,7 +324,7 @@ draw_often(void *arg)
 	struct choice c;
 
 	for (int i = 0; i < 25001; i++) {
-		choose_version(d->plan->services[0], &r, &c);
+		choose_version(d->plan->services[0], &r, 0, &c);
 		d->counts[c.version->index]++;
 	}
 	return NULL;
@@ -308,7 +362,8 @@ test_rule_weights_of_workers(void **state)
 static void
 test_rule_weights_go_on(void **state)
 {
-	const struct weight_change change = {"v2", 7 * WEIGHT_ONE};
+	const struct weight_change change = {
+	    .version = "v2", .weight = 7 * WEIGHT_ONE};
 	const unsigned weights[] = {1, 2, 4}, others[] = {4, 2, 1};
 	unsigned counts[3] = {0}, fresh[3] = {0};
 	struct plan *p[5];
@@ -420,6 +475,8 @@ main(void)
 	    cmocka_unit_test(test_weight_without_ready_pods),
 	    cmocka_unit_test(test_no_rules),
 	    cmocka_unit_test(test_rule_weights),
+	    cmocka_unit_test(test_foreseen),
+	    cmocka_unit_test(test_weights_of_rules),
 	    cmocka_unit_test(test_rule_weights_of_workers),
 	    cmocka_unit_test(test_rule_weights_go_on),
 	    cmocka_unit_test(test_rule_weights_of_other_versions),

@@ -47,7 +47,7 @@ static struct plan *
 change(struct plan *old, uint64_t v1, uint64_t v2)
 {
 	const struct weight_change changes[] = {
-	    {"v1", v1 * WEIGHT_ONE}, {"v2", v2 * WEIGHT_ONE}};
+	    {"v1", v1 * WEIGHT_ONE, false}, {"v2", v2 * WEIGHT_ONE, false}};
 	char why[128];
 	struct plan *p =
 	    plan_with_weights(old, "shop", changes, 2, why, sizeof why);
@@ -70,8 +70,8 @@ choose_to(const struct plan *p, unsigned user, const char *to)
 	struct request r = {.fields = fields, .nfields = 2};
 	struct choice c, foreseen;
 
-	choose_foresee(p->services[0], &r, &foreseen);
-	choose_version(p->services[0], &r, &c);
+	choose_foresee(p->services[0], &r, 0, &foreseen);
+	choose_version(p->services[0], &r, 0, &c);
 	assert_true(c.hashed && foreseen.hashed);
 	assert_true(c.bucket == foreseen.bucket && c.bucket != 0);
 	assert_ptr_equal(c.version, foreseen.version);
@@ -94,7 +94,7 @@ choose_nobody(const struct plan *p)
 	struct request r = {.nfields = 0};
 	struct choice c;
 
-	choose_version(p->services[0], &r, &c);
+	choose_version(p->services[0], &r, 0, &c);
 	assert_false(c.hashed);
 	assert_true(c.bucket == 0);
 	return c;
@@ -236,7 +236,7 @@ test_rule_without_weights(void **state)
 	(void)state;
 	add_rules(spec, ab);
 	p = build(spec, NULL);
-	choose_version(p->services[0], &r, &c);
+	choose_version(p->services[0], &r, 0, &c);
 	assert_string_equal(c.version->name, "v3");
 	assert_false(c.hashed);
 	assert_true(c.bucket == 0);
@@ -265,7 +265,7 @@ test_newcomer(void **state)
 		};
 		struct choice c;
 
-		choose_version(p->services[0], &r, &c);
+		choose_version(p->services[0], &r, 0, &c);
 		assert_true(c.hashed);
 		assert_int_equal(c.version->index, choose(p, i).version->index);
 	}

@@ -340,7 +340,8 @@ test_refused(void **state)
 static void
 test_with_weights(void **state)
 {
-	const struct weight_change change = {"v2", 60 * WEIGHT_ONE};
+	const struct weight_change change = {
+	    .version = "v2", .weight = 60 * WEIGHT_ONE};
 	struct plan *a = build(shop_spec(80, 20), NULL, 0), *b;
 	const struct version *v;
 
@@ -374,7 +375,7 @@ static void
 test_with_same_weights(void **state)
 {
 	const struct weight_change changes[] = {
-	    {"v2", 20 * WEIGHT_ONE}, {"v1", 80 * WEIGHT_ONE}};
+	    {"v2", 20 * WEIGHT_ONE, false}, {"v1", 80 * WEIGHT_ONE, false}};
 	struct plan *a = build(shop_spec(80, 20), NULL, 0);
 
 	(void)state;
@@ -398,20 +399,21 @@ test_with_wrong_weights(void **state)
 		size_t n;
 		const char *why;
 	} rows[] = {
-	    {"x", {{"v1", 1}}, 1, "unknown service \"x\" (known: shop, blog)"},
-	    {"shop", {{"v1", 1}, {"v9", 1}}, 2,
+	    {"x", {{"v1", 1, false}}, 1,
+		"unknown service \"x\" (known: shop, blog)"},
+	    {"shop", {{"v1", 1, false}, {"v9", 1, false}}, 2,
 		"unknown version \"v9\" of service \"shop\" (known: v1, v2)"},
-	    {"shop", {{"v1", 1}, {"v1", 1}}, 2,
+	    {"shop", {{"v1", 1, false}, {"v1", 1, false}}, 2,
 		"version \"v1\" of service \"shop\" is named twice"},
-	    {"shop", {{"v1", 0}, {"v2", 0}}, 2,
+	    {"shop", {{"v1", 0, false}, {"v2", 0, false}}, 2,
 		"weights of service \"shop\" add up to 0: at least one "
 		"version needs a weight above 0"},
-	    {"blog", {{"v1", 0}}, 1,
+	    {"blog", {{"v1", 0, false}}, 1,
 		"weights of service \"blog\" add up to 0: at least one "
 		"version needs a weight above 0"},
-	    {"shop", {{"v2", WEIGHT_MAX + 1}}, 1,
+	    {"shop", {{"v2", WEIGHT_MAX + 1, false}}, 1,
 		"weights of service \"shop\": a weight is above 1000000"},
-	    {"shop", {{"v2", WEIGHT_MAX}, {"v1", 1}}, 2,
+	    {"shop", {{"v2", WEIGHT_MAX, false}, {"v1", 1, false}}, 2,
 		"weights of service \"shop\": weight 0.0001 is too small a "
 		"part of their sum 1000000.0001: the smallest share above 0 "
 		"is 1/1000000"},
@@ -490,7 +492,8 @@ test_chain(void **state)
 	(void)state;
 	for (size_t i = 1; i < n; i++) {
 		struct plan *last = plans[i - 1];
-		struct weight_change change = {"v2", i * WEIGHT_ONE};
+		struct weight_change change = {
+		    .version = "v2", .weight = i * WEIGHT_ONE};
 
 		set_state(version(last, "shop", "v1"), i % 3,
 		    i % 2 ? POD_UP : POD_DOWN);
@@ -546,7 +549,8 @@ static void
 test_link(void **state)
 {
 	struct pod_tls tls = {.holders = 1, .free = count_free};
-	struct weight_change change = {"v1", 50 * WEIGHT_ONE};
+	struct weight_change change = {
+	    .version = "v1", .weight = 50 * WEIGHT_ONE};
 	struct spec *spec = shop_spec(80, 20);
 	struct plan *first, *second, *third;
 

@@ -235,6 +235,25 @@ test_hold(void **state)
 	split_drop(NULL);
 }
 
+/* A look changes nothing, and foretells each ticket, over the end, too. */
+static void
+test_peek(void **state)
+{
+	const uint64_t weights[] = {5, 0, 3, 1};
+	struct split *s = make(weights, 4);
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * split_period(s); i++) {
+		unsigned foreseen = split_peek(s);
+
+		for (unsigned k = 0; k < i % 4; k++)
+			assert_int_equal(split_peek(s), foreseen);
+		assert_int_equal(foreseen, split_at(s, i));
+		assert_int_equal(split_next(s), foreseen);
+	}
+	split_drop(s);
+}
+
 struct drawer {
 	struct split *split;
 	uint64_t counts[3];
@@ -288,6 +307,7 @@ main(void)
 	    cmocka_unit_test(test_scaled),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_hold),
+	    cmocka_unit_test(test_peek),
 	    cmocka_unit_test(test_threads),
 	};
 
