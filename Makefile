@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
 LIBS = -Wl,--as-needed -levent -levent_openssl -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
-	-lnghttp2 -lm
+	-lnghttp2 -lsqlite3 -lm
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -49,8 +49,10 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
 	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
+	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
-	control/explain.o admin/label.o cli/table.o),$(OBJECTS))
+	control/explain.o control/pod_set.o control/store.o \
+	admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
@@ -75,7 +77,8 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto \
+		-lsqlite3
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
@@ -117,7 +120,7 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto
+		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro

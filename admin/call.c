@@ -3,6 +3,7 @@
 
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,9 @@
 
 #define CALL_MAGIC 0xca110001u
 
+/* More than any drain timeout. */
+#define PATIENCE_S (25 * 3600)
+
 /* Enough for what people read; 0.8 stays 0.8. */
 #define JSON_FLAGS JSON_REAL_PRECISION(10)
 
@@ -21,6 +25,8 @@ struct call {
 	struct control *control;
 	struct evhttp_request *request; /* NULL once abandoned */
 	char *args[CALL_ARGS_MAX];
+	struct evkeyvalq query;
+	bool query_read;
 	LIST_ENTRY(call) link;
 };
 
@@ -46,6 +52,8 @@ call_free(struct call *c)
 		LIST_REMOVE(c, link);
 	for (size_t i = 0; i < CALL_ARGS_MAX; i++)
 		free(c->args[i]);
+	if (c->query_read)
+		evhttp_clear_headers(&c->query);
 	c->magic = 0;
 	free(c);
 }
@@ -91,6 +99,40 @@ call_set_arg(struct call *c, size_t i, struct span segment)
 	c->args[i] = evhttp_uridecode(encoded, 0, &n);
 	free(encoded);
 	return c->args[i] != NULL && strlen(c->args[i]) == n;
+}
+
+bool
+call_set_text(struct call *c, size_t i, const char *text)
+{
+	CHECK_OBJ(c, CALL_MAGIC);
+	CHECK(i < CALL_ARGS_MAX);
+	free(c->args[i]);
+	c->args[i] = strdup(text);
+	return c->args[i] != NULL;
+}
+
+const char *
+call_query(struct call *c, const char *key)
+{
+	const struct evhttp_uri *uri =
+	    evhttp_request_get_evhttp_uri(call_request(c));
+	const char *text = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+
+	if (!c->query_read && text != NULL)
+		c->query_read = evhttp_parse_query_str(text, &c->query) == 0;
+	return c->query_read ? evhttp_find_header(&c->query, key) : NULL;
+}
+
+void
+call_patiently(struct call *c)
+{
+	struct evhttp_connection *connection =
+	    evhttp_request_get_connection(call_request(c));
+
+	evhttp_connection_set_timeout(connection, PATIENCE_S);
+	/* nor is it left like that to whatever comes next on it */
+	evhttp_add_header(evhttp_request_get_output_headers(call_request(c)),
+	    "Connection", "close");
 }
 
 struct evhttp_request *

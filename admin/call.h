@@ -21,7 +21,7 @@ struct json_t;
 LIST_HEAD(call_list, call);
 
 /* As many variable segments as a path may have. */
-#define CALL_ARGS_MAX 2
+#define CALL_ARGS_MAX 3
 
 /* Of a request's body; more is answered with 413. */
 #define CALL_BODY_MAX (1u << 20)
@@ -39,8 +39,18 @@ struct control *call_control(const struct call *c);
 
 /* Percent-decoded; i counts the variable segments of the path. */
 const char *call_arg(const struct call *c, size_t i);
+/* As it is; false without memory. */
+bool call_set_text(struct call *c, size_t i, const char *text);
 /* Decodes a path segment; false when it is no text or without memory. */
 bool call_set_arg(struct call *c, size_t i, struct span segment);
+
+/* What the query says for this key, decoded; NULL when nothing. */
+const char *call_query(struct call *c, const char *key);
+/*
+ * The answer may take longer than a requester usually may be silent: the
+ * connection is not cut for that.
+ */
+void call_patiently(struct call *c);
 
 /* Until the call is answered. */
 struct evhttp_request *call_request(const struct call *c);

@@ -133,16 +133,28 @@ document_free(struct document *d)
 	free(d);
 }
 
+static bool
+copy_text(struct span text, const char *key, char *buf, size_t size)
+{
+	json_t *json = json_loadb(text.p, text.n, 0, NULL);
+	const char *words = json_string_value(json_object_get(json, key));
+
+	if (words != NULL)
+		snprintf(buf, size, "%s", words);
+	json_decref(json);
+	return words != NULL;
+}
+
 bool
 document_error(struct span text, char *error, size_t size)
 {
-	json_t *json = json_loadb(text.p, text.n, 0, NULL);
-	const char *words = json_string_value(json_object_get(json, "error"));
+	return copy_text(text, "error", error, size);
+}
 
-	if (words != NULL)
-		snprintf(error, size, "%s", words);
-	json_decref(json);
-	return words != NULL;
+bool
+document_warning(struct span text, char *warning, size_t size)
+{
+	return copy_text(text, "warning", warning, size);
 }
 
 char *

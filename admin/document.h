@@ -54,6 +54,9 @@ void document_free(struct document *d);
  */
 bool document_error(struct span text, char *error, size_t size);
 
+/* The same for {"warning": "...", ...}. */
+bool document_warning(struct span text, char *warning, size_t size);
+
 /*
  * The body that sets these weights: {"v1": 80, "v2": 0.5}. Weights are in
  * 1/WEIGHT_ONE. The caller frees it; NULL without memory or when a name is

@@ -30,6 +30,14 @@ static const struct endpoint endpoints[] = {
 	"cookies of versions set to 0 are void"},
     {EVHTTP_REQ_POST, "/api/v1/explain", explain_post,
 	"where a request goes, and why: {\"url\": \"http://shop.test/\"}"},
+    {EVHTTP_REQ_GET, "/api/v1/services/S/versions/V/pods", pods_get,
+	"the pods of version V: states, requests in flight, where from"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/versions/V/pods", pods_post,
+	"add one: {\"address\": \"10.0.0.1:8000\", \"weight\": 1}"},
+    {EVHTTP_REQ_PATCH, "/api/v1/services/S/versions/V/pods/A", pod_patch,
+	"{\"state\": \"drain\"}, ready or maint; ?wait=1&timeout=30s"},
+    {EVHTTP_REQ_DELETE, "/api/v1/services/S/versions/V/pods/A", pod_delete,
+	"drain it, then remove it; ?wait=1&timeout=30s"},
     {EVHTTP_REQ_POST, "/api/v1/reload", reload_post,
 	"read the config file again"},
 };
@@ -212,7 +220,7 @@ index_get(struct call *c)
 	struct evbuffer *out = evbuffer_new();
 
 	for (size_t i = 0; out != NULL && i < ENDPOINTS; i++)
-		evbuffer_add_printf(out, "%-5s %-28s %s\n",
+		evbuffer_add_printf(out, "%-6s %-38s %s\n",
 		    method_name(endpoints[i].method), endpoints[i].path,
 		    endpoints[i].help);
 	call_reply(c, HTTP_OK, "text/plain; charset=utf-8", out);

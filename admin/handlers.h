@@ -5,9 +5,12 @@
 #ifndef ADMIN_HANDLERS_H
 #define ADMIN_HANDLERS_H
 
+#include <stdbool.h>
+
 struct call;
 struct control;
 struct json_t;
+struct pod;
 struct service;
 
 void index_get(struct call *c);
@@ -18,9 +21,18 @@ void services_get(struct call *c);
 /* These have the service's name as argument 0. */
 void service_get(struct call *c);
 void weights_put(struct call *c);
+/* And these the version's as argument 1, and perhaps an address as 2. */
+void pods_get(struct call *c);
+void pods_post(struct call *c);
+void pod_patch(struct call *c);
+void pod_delete(struct call *c);
 void reload_post(struct call *c);
 void explain_post(struct call *c);
 
+/* Adds "warning" to it when what was just changed is not kept. */
+bool set_state_warning(struct call *c, struct json_t *json);
+/* A pod as the API shows it; a new reference, NULL without memory. */
+struct json_t *pod_json(const struct pod *p);
 /* A service as the API shows it; a new reference, NULL without memory. */
 struct json_t *service_json(
     const struct control *control, const struct service *s);

@@ -13,20 +13,21 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+json_t *
+pod_json(const struct pod *p)
+{
+	return json_pack("{s:s, s:s, s:I, s:s}", "address", p->address.text,
+	    "state", pod_state_name(p->state), "inflight",
+	    (json_int_t)pod_inflight(p), "reason", p->reason);
+}
+
 static json_t *
 pods_json(const struct version *v)
 {
 	json_t *pods = json_array();
 
-	for (size_t i = 0; i < v->npods; i++) {
-		const struct pod *p = v->pods[i];
-
-		json_array_append_new(pods,
-		    json_pack("{s:s, s:s, s:I, s:s}", "address",
-			p->address.text, "state", pod_state_name(p->state),
-			"inflight", (json_int_t)pod_inflight(p), "reason",
-			p->reason));
-	}
+	for (size_t i = 0; i < v->npods; i++)
+		json_array_append_new(pods, pod_json(v->pods[i]));
 	return pods;
 }
 

@@ -90,6 +90,7 @@ weights_done(void *arg, const char *error)
 {
 	struct call *c = arg;
 	const struct service *s;
+	json_t *json;
 
 	if (error != NULL) {
 		call_error(c, HTTP_BADREQUEST, "%s", error);
@@ -97,8 +98,11 @@ weights_done(void *arg, const char *error)
 	}
 	/* A reload right behind the change may have removed the service. */
 	s = service_or_404(c);
-	if (s != NULL)
-		call_json(c, HTTP_OK, service_json(call_control(c), s));
+	if (s == NULL)
+		return;
+	json = service_json(call_control(c), s);
+	set_state_warning(c, json);
+	call_json(c, HTTP_OK, json);
 }
 
 /*

@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "base/check.h"
+
 static bool
 parse_port(struct span s, in_port_t *port)
 {
@@ -38,6 +40,66 @@ parse_v6(const char *ip, struct span port, struct address *a)
 	       parse_port(port, &in6->sin6_port);
 }
 
+static bool
+is_unix(struct span text)
+{
+	const struct span head = SPAN(ADDRESS_UNIX);
+
+	return text.n >= head.n && span_eq((struct span){text.p, head.n}, head);
+}
+
+static struct span
+path_of(struct span text)
+{
+	const size_t head = sizeof ADDRESS_UNIX - 1;
+
+	return (struct span){text.p + head, text.n - head};
+}
+
+const char *
+address_unix_fault(struct span text)
+{
+	struct span path;
+
+	if (!is_unix(text))
+		return NULL;
+	path = path_of(text);
+	if (path.n < 2 || (path.p[0] != '/' && path.p[0] != '@'))
+		return "a path that begins with / behind \"unix:\", or @ and "
+		       "an abstract name";
+	for (size_t i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] <= ' ' || path.p[i] == 0x7f ||
+		    path.p[i] == '"' || path.p[i] == '\\')
+			return "no spaces, control characters, \" and \\ "
+			       "behind "
+			       "\"unix:\"";
+	if (path.n > ADDRESS_PATH_MAX)
+		return "at most 107 bytes behind \"unix:\"";
+	return NULL;
+}
+
+_Static_assert(ADDRESS_PATH_MAX == 107, "as address_unix_fault() says");
+
+/* An abstract name begins with a NUL and has none at its end (unix(7)). */
+static bool
+parse_unix(struct span text, struct address *a)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
+	struct span path = path_of(text);
+	const bool abstract = path.n > 0 && path.p[0] == '@';
+
+	if (address_unix_fault(text) != NULL)
+		return false;
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path.p, path.n);
+	if (abstract)
+		un->sun_path[0] = '\0';
+	a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n +
+			     (abstract ? 0 : 1));
+	memcpy(a->text, text.p, text.n);
+	return true;
+}
+
 bool
 address_parse(struct span text, struct address *a)
 {
@@ -46,6 +108,8 @@ address_parse(struct span text, struct address *a)
 	struct span host, port;
 
 	memset(a, 0, sizeof *a);
+	if (is_unix(text))
+		return parse_unix(text, a);
 	if (text.n == 0 || text.n >= sizeof a->text)
 		return false;
 	colon = memrchr(text.p, ':', text.n);
@@ -68,6 +132,22 @@ address_port(const struct address *a)
 	if (a->sa.ss_family == AF_INET6)
 		return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
 	return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+}
+
+void
+address_set_port(struct address *a, uint16_t port)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	CHECK(a->sa.ss_family == AF_INET || a->sa.ss_family == AF_INET6);
+	address_ip(&a->sa, ip, sizeof ip);
+	if (a->sa.ss_family == AF_INET6) {
+		((struct sockaddr_in6 *)&a->sa)->sin6_port = htons(port);
+		snprintf(a->text, sizeof a->text, "[%s]:%u", ip, port);
+	} else {
+		((struct sockaddr_in *)&a->sa)->sin_port = htons(port);
+		snprintf(a->text, sizeof a->text, "%s:%u", ip, port);
+	}
 }
 
 bool

@@ -53,6 +53,7 @@ enum reason {
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
 	X(QUEUE_FULL,       503, false, REASON_QUEUE_FULL,   "every pod is busy, the queue full")     \
 	X(QUEUE_TIMEOUT,    503, false, REASON_QUEUE_TIMEOUT, "no pod had room in time")              \
+	X(POD_REMOVED,      503, false, REASON_NONE,         "pod was taken away")                    \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
 	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \
 	X(CONNECT_TIMEOUT,  504, true,  REASON_CONNECT,      "pod did not accept in time")            \

@@ -16,7 +16,6 @@
 #include "cli/options.h"
 #include "proxy/h1_parse.h"
 
-#define TIMEOUT_S     10
 #define ANSWER_MAX    (64u << 20)
 #define ANSWER_FIRST  4096u
 #define ANSWER_FIELDS 64u
@@ -25,6 +24,7 @@
 /* One exchange; why is where the reason of a failure goes. */
 struct exchange {
 	int fd;
+	unsigned seconds;
 	uint64_t deadline_us;
 	char *bytes;
 	size_t n, room;
@@ -32,22 +32,42 @@ struct exchange {
 	size_t why_size;
 };
 
+void
+admin_path_add(struct admin_path *p, const char *text)
+{
+	if (p->used < p->size)
+		p->used += (size_t)snprintf(
+		    p->buf + p->used, p->size - p->used, "%s", text);
+}
+
+void
+admin_path_encode(struct admin_path *p, const char *segment)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+
+	for (; *segment != '\0' && p->used < p->size; segment++)
+		p->used += (size_t)snprintf(p->buf + p->used, p->size - p->used,
+		    strchr(plain, *segment) != NULL ? "%c" : "%%%02X",
+		    (unsigned char)*segment);
+}
+
+bool
+admin_path_fits(const struct admin_path *p)
+{
+	return p->used < p->size;
+}
+
 bool
 admin_service_path(
     const char *service, const char *rest, char *path, size_t size)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-	size_t used;
+	struct admin_path p = {.buf = path, .size = size};
 
-	used = (size_t)snprintf(path, size, "/api/v1/services/");
-	for (; *service != '\0' && used < size; service++)
-		used += (size_t)snprintf(path + used, size - used,
-		    strchr(plain, *service) != NULL ? "%c" : "%%%02X",
-		    (unsigned char)*service);
-	if (used < size)
-		used += (size_t)snprintf(path + used, size - used, "%s", rest);
-	return used < size;
+	admin_path_add(&p, "/api/v1/services/");
+	admin_path_encode(&p, service);
+	admin_path_add(&p, rest);
+	return admin_path_fits(&p);
 }
 
 static int
@@ -65,10 +85,18 @@ fail_words(struct exchange *x, const char *words)
 }
 
 static int
+fail_late(struct exchange *x)
+{
+	snprintf(
+	    x->why, x->why_size, "no answer within %u seconds", x->seconds);
+	return -1;
+}
+
+static int
 open_socket(struct exchange *x, const char *path)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct timeval timeout = {TIMEOUT_S, 0};
+	struct timeval timeout = {ADMIN_TIMEOUT_S, 0};
 	size_t n = strlen(path);
 
 	if (n >= sizeof sun.sun_path)
@@ -95,7 +123,7 @@ wait_for(struct exchange *x, short events)
 	int ready;
 
 	if (now >= x->deadline_us)
-		return fail_words(x, "no answer within 10 seconds");
+		return fail_late(x);
 	ready = poll(&pfd, 1, (int)((x->deadline_us - now) / 1000) + 1);
 	if (ready < 0 && errno != EINTR)
 		return fail_errno(x, "poll");
@@ -215,12 +243,14 @@ receive_answer(struct exchange *x, struct admin_answer *answer)
 }
 
 int
-admin_request(const char *socket_path, const char *method, const char *path,
-    const char *body, struct admin_answer *answer, char *why, size_t why_size)
+admin_request(const char *socket_path, unsigned seconds, const char *method,
+    const char *path, const char *body, struct admin_answer *answer, char *why,
+    size_t why_size)
 {
 	struct exchange x = {
 	    .fd = -1,
-	    .deadline_us = clock_now_us() + TIMEOUT_S * 1000000ull,
+	    .seconds = seconds,
+	    .deadline_us = clock_now_us() + seconds * 1000000ull,
 	    .why = why,
 	    .why_size = why_size,
 	};
@@ -257,10 +287,19 @@ int
 admin_fetch(const struct invocation *in, const char *method, const char *path,
     const char *body, struct admin_answer *answer)
 {
+	return admin_fetch_within(
+	    in, ADMIN_TIMEOUT_S, method, path, body, answer);
+}
+
+int
+admin_fetch_within(const struct invocation *in, unsigned seconds,
+    const char *method, const char *path, const char *body,
+    struct admin_answer *answer)
+{
 	char why[1024];
 
-	if (admin_request(
-		in->socket, method, path, body, answer, why, sizeof why) != 0) {
+	if (admin_request(in->socket, seconds, method, path, body, answer, why,
+		sizeof why) != 0) {
 		fprintf(
 		    stderr, "cannot reach shunt at %s: %s\n", in->socket, why);
 		return -1;

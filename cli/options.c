@@ -36,6 +36,8 @@ set_defaults(const struct subcommand *s, struct invocation *in)
 	if (socket != NULL && socket[0] != '\0')
 		in->socket = socket;
 	in->output = OUTPUT_TABLE;
+	in->timeout_ms = TIMEOUT_NONE;
+	in->weight = 1;
 	in->log_level = LOG_LEVEL_INFO;
 	in->app.version = "1";
 	in->app.address = "127.0.0.1";

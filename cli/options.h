@@ -20,6 +20,8 @@ enum {
 	EXIT_USAGE = 2,
 };
 
+#define TIMEOUT_NONE UINT64_MAX
+
 enum output {
 	OUTPUT_TABLE,
 	OUTPUT_JSON,
@@ -45,6 +47,9 @@ struct invocation {
 	const char *method;	    /* of explain; NULL: GET */
 	const char *client;	    /* of explain; NULL: its default */
 	struct option_list headers; /* of explain: "Name: value" */
+	bool wait;
+	uint64_t timeout_ms; /* TIMEOUT_NONE: not given */
+	uint64_t weight;     /* of a pod */
 	char **words;
 	size_t nwords;
 };

@@ -101,7 +101,7 @@ send_weights(const struct invocation *in, const char *path,
     const struct weight_change *changes, size_t n)
 {
 	struct admin_answer answer;
-	char *body = document_weights(changes, n);
+	char *body = document_weights(changes, n), warning[512];
 	int rc = 0;
 
 	if (body == NULL) {
@@ -117,6 +117,8 @@ send_weights(const struct invocation *in, const char *path,
 		printf("%.*s", SPAN_ARG(answer.body));
 	else
 		rc = print_weights(answer.body);
+	if (document_warning(answer.body, warning, sizeof warning))
+		fprintf(stderr, "shunt: warning: %s\n", warning);
 	admin_answer_free(&answer);
 	return rc;
 }

@@ -29,7 +29,15 @@ const struct option conf_options[] = {
 	.sub = admin_options,
 	OPTION_FIELD(struct conf, settings),
     },
-    {.key = "state"},
+    {
+	.key = "state",
+	.read = read_state_path,
+	.type = "a path",
+	.absent = "forgotten at the end",
+	.help = "File that keeps what is set at run time; its folder must "
+		"exist.",
+	SETTING(state),
+    },
     {
 	.key = "workers",
 	.read = read_workers,
@@ -265,6 +273,7 @@ conf_free(struct conf *c)
 	free(c->settings.listeners);
 	free(c->settings.access_log.path);
 	free(c->settings.admin_socket);
+	free(c->settings.state);
 	free(c->settings.forward.trusted);
 	free(c);
 }

@@ -6,13 +6,16 @@
 #include "router/balance.h"
 #include "router/draw.h"
 
-static option_reader read_hash;
+#define POD_ADDRESS \
+	"an address such as 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock"
+
+static option_reader read_hash, read_pod_address;
 
 const struct option pod_options[] = {
     {
 	.key = "address",
-	.read = read_address,
-	.type = "an address such as 127.0.0.1:8080 or [::1]:8080",
+	.read = read_pod_address,
+	.type = POD_ADDRESS,
 	.help = "Where it is; the same as a plain address.",
 	.required = true,
 	OPTION_FIELD(struct pod_entry, address),
@@ -67,17 +70,34 @@ const struct option balance_options[] = {
 };
 
 static void
+read_pod_address(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct address *a = field;
+	const char *text = option_text(e, o, value), *fault;
+	char found[OPT_QUOTE_MAX];
+
+	if (text == NULL || address_parse(span_of(text), a))
+		return;
+	memset(a, 0, sizeof *a);
+	fault = address_unix_fault(span_of(text));
+	opt_quote(span_of(text), found, sizeof found);
+	if (fault != NULL)
+		errors_add(e, value->at, "expected %s, found %s", fault, found);
+	else
+		option_refuse(e, o, value);
+}
+
+static void
 read_pod(struct errors *e, const struct node *value, struct pod_entry *entry)
 {
-	const struct option item = {
-	    .type = "an address such as 127.0.0.1:8080 or [::1]:8080",
-	};
+	const struct option item = {.type = POD_ADDRESS};
 
 	option_defaults(e, pod_options, entry);
 	if (value->kind == NODE_MAP)
 		option_walk(e, pod_options, value, entry);
 	else
-		read_address(e, &item, value, &entry->address);
+		read_pod_address(e, &item, value, &entry->address);
 }
 
 void

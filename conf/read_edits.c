@@ -80,9 +80,12 @@ valid_value(const char *s)
 }
 
 static void
-add_edit(struct errors *e, const struct node *at, enum edit_kind kind,
-    const char *name, const char *value, struct edits *edits)
+add_edit(struct errors *e, const struct option *o, const struct node *at,
+    enum edit_kind kind, const char *name, const char *value,
+    struct edits *edits)
 {
+	const char *see = strcmp(o->key, "headers") == 0 ? ", see health.host"
+							 : ", see rewrite.host";
 	char found[OPT_QUOTE_MAX];
 
 	opt_quote(span_of(name), found, sizeof found);
@@ -92,9 +95,7 @@ add_edit(struct errors *e, const struct node *at, enum edit_kind kind,
 	else if (is_ours(span_of(name)))
 		errors_add(e, at->at, "header %s is the proxy's own to write%s",
 		    found,
-		    field_lookup(span_of(name)) == FIELD_HOST
-			? ", see rewrite.host"
-			: "");
+		    field_lookup(span_of(name)) == FIELD_HOST ? see : "");
 	else if (edits_name(edits, span_of(name)))
 		errors_add(e, at->at, "header %s is named twice", found);
 	else if (edits_add(edits, kind, span_of(name), span_of(value)) != 0)
@@ -121,7 +122,7 @@ read_values(struct errors *e, const struct option *o, const struct node *value,
 		if (!valid_value(text))
 			option_refuse(e, &item, m);
 		else
-			add_edit(e, m->key, kind, m->key->text, text, field);
+			add_edit(e, o, m->key, kind, m->key->text, text, field);
 	}
 }
 
@@ -137,21 +138,14 @@ read_removals(struct errors *e, const struct option *o,
 		const char *text = option_text(e, &item, m);
 
 		if (text != NULL)
-			add_edit(e, m, EDIT_REMOVE, text, "", field);
+			add_edit(e, o, m, EDIT_REMOVE, text, "", field);
 	}
 }
 
-void
-read_edits(struct errors *e, const struct option *o, const struct node *value,
-    void *field)
+static void
+check_size(
+    struct errors *e, const struct node *value, const struct edits *edits)
 {
-	struct edits *edits = field;
-
-	if (!option_kind(e, o, value, NODE_MAP))
-		return;
-	if (value->n == 0)
-		errors_add(e, value->at, "expected one of set, add and remove");
-	option_walk(e, o->sub, value, edits);
 	if (edits->n > EDITS_MAX)
 		errors_add(e, value->at,
 		    "expected at most %u headers, found %zu", EDITS_MAX,
@@ -160,4 +154,24 @@ read_edits(struct errors *e, const struct option *o, const struct node *value,
 		errors_add(e, value->at,
 		    "expected at most %u bytes of headers, found %zu",
 		    EDITS_BYTES_MAX, edits->bytes);
+}
+
+void
+read_edits(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	if (!option_kind(e, o, value, NODE_MAP))
+		return;
+	if (value->n == 0)
+		errors_add(e, value->at, "expected one of set, add and remove");
+	option_walk(e, o->sub, value, field);
+	check_size(e, value, field);
+}
+
+void
+read_fields(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	read_values(e, o, value, field);
+	check_size(e, value, field);
 }

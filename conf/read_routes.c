@@ -395,11 +395,11 @@ check_new_path(struct errors *e, const struct node *map)
 		    "expected one of prefix and path, found both");
 }
 
-static void
-read_pod_host(struct errors *e, const struct option *o,
+void
+read_authority(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
-	struct route_action *a = field;
+	char **authority = field;
 	const char *text = option_text(e, o, value), *colon;
 	uint64_t port = 80;
 	char *host;
@@ -417,9 +417,18 @@ read_pod_host(struct errors *e, const struct option *o,
 	}
 	if (host[0] == '*' || !valid_host(host) || port == 0 || port > 65535)
 		option_refuse(e, o, value);
-	else if (a->host == NULL)
-		a->host = read_copy(e, text);
+	else if (*authority == NULL)
+		*authority = read_copy(e, text);
 	free(host);
+}
+
+static void
+read_pod_host(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	struct route_action *a = field;
+
+	read_authority(e, o, value, &a->host);
 }
 
 static void

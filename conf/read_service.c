@@ -7,17 +7,11 @@
 #include "router/split.h"
 
 #define NAME_BYTES_MAX 63u
-#define HOUR	       3600000u
-#define HEALTH(field, least, most)                                \
-	.read = option_read_value, .min = (least), .max = (most), \
-	OPTION_FIELD(struct health_rules, field)
 
-static option_reader read_versions, read_health, read_health_path,
-    read_good_status, read_error_status, read_error_grpc, read_retry_on,
-    read_budget;
+static option_reader read_versions, read_error_status, read_error_grpc,
+    read_retry_on, read_budget;
 
 const char *const empty_words[] = {"503", "stable", NULL};
-static const char *const initial_words[] = {"starting", "up", NULL};
 static const char *const retry_version_words[] = {
     [RETRY_SAME] = "same",
     [RETRY_STABLE] = "stable",
@@ -52,89 +46,6 @@ static const struct option version_options[] = {
 	.apart = true,
     },
     {.key = "launch"},
-    {.key = NULL},
-};
-
-static const struct option expect_options[] = {
-    {
-	.key = "status",
-	.read = read_good_status,
-	.type = "a status such as 200, or a range such as 200-299",
-	.min = 100,
-	.max = 599,
-	.fallback = "200-299",
-	.help = "Statuses of a good answer.",
-    },
-    {
-	.key = "body",
-	.read = option_read_only,
-	.type = "\"\"",
-	.fallback = "",
-	.help = "What the body must contain; only \"\" (anything) so far.",
-    },
-    {.key = NULL},
-};
-
-static const struct option health_options[] = {
-    {
-	.key = "path",
-	.read = read_health_path,
-	.type = "a path that begins with /",
-	.fallback = "/healthz",
-	.help = "What is asked of the pod, with GET.",
-	OPTION_FIELD(struct health_rules, path),
-    },
-    {
-	.key = "interval",
-	HEALTH(interval_ms, 1, 24 * HOUR),
-	.kind = OPT_DURATION,
-	.fallback = "2s",
-	.help = "From one check of a pod to the next.",
-    },
-    {
-	.key = "timeout",
-	HEALTH(timeout_ms, 1, 24 * HOUR),
-	.kind = OPT_DURATION,
-	.fallback = "1s",
-	.help = "How long a pod may take to answer a check.",
-    },
-    {
-	.key = "rise",
-	HEALTH(rise, 1, 1000),
-	.kind = OPT_COUNT,
-	.fallback = "2",
-	.help = "Good checks in a row until a pod is up.",
-    },
-    {
-	.key = "fall",
-	HEALTH(fall, 1, 1000),
-	.kind = OPT_COUNT,
-	.fallback = "3",
-	.help = "Bad checks in a row until a pod is down.",
-    },
-    {
-	.key = "start_period",
-	HEALTH(start_period_ms, 0, 24 * HOUR),
-	.kind = OPT_DURATION,
-	.fallback = "0s",
-	.help = "How long bad checks of a starting pod do not count.",
-    },
-    {
-	.key = "initial",
-	.read = option_read_word,
-	.words = initial_words,
-	.fallback = "starting",
-	.help = "State in which a pod joins.",
-	OPTION_FIELD(struct health_rules, initial_up),
-    },
-    {
-	.key = "expect",
-	.read = option_read_map,
-	.absent = "the defaults below",
-	.help = "What makes an answer a good one.",
-	.shape = OPTION_MAP,
-	.sub = expect_options,
-    },
     {.key = NULL},
 };
 
@@ -312,7 +223,7 @@ const struct option service_options[] = {
 	.key = "health",
 	.read = read_health,
 	.absent = "no checks: pods are up at once",
-	.help = "HTTP checks of the pods.",
+	.help = "Checks of the pods.",
 	.shape = OPTION_MAP,
 	.sub = health_options,
 	OPTION_FIELD(struct service_spec, terms.health),
@@ -412,37 +323,7 @@ read_versions(struct errors *e, const struct option *o,
 	}
 }
 
-static void
-read_health(struct errors *e, const struct option *o, const struct node *value,
-    void *field)
-{
-	struct health_rules *h = field;
-
-	h->enabled = true;
-	option_read_map(e, o, value, field);
-}
-
-static void
-read_health_path(struct errors *e, const struct option *o,
-    const struct node *value, void *field)
-{
-	char **path = field;
-	const char *text = option_text(e, o, value);
-
-	if (text == NULL)
-		return;
-	for (size_t i = 0; text[i] != '\0' || i == 0; i++) {
-		if (i == 0 ? text[i] == '/' : isgraph((unsigned char)text[i]))
-			continue;
-		option_refuse(e, o, value);
-		return;
-	}
-	free(*path);
-	*path = read_copy(e, text);
-}
-
-/* "200" or "200-299", within o->min and o->max. */
-static bool
+bool
 read_range(struct errors *e, const struct option *o, const struct node *value,
     int *min, int *max)
 {
@@ -463,15 +344,6 @@ read_range(struct errors *e, const struct option *o, const struct node *value,
 	*min = (int)low;
 	*max = (int)high;
 	return true;
-}
-
-static void
-read_good_status(struct errors *e, const struct option *o,
-    const struct node *value, void *field)
-{
-	struct health_rules *h = field;
-
-	read_range(e, o, value, &h->status_min, &h->status_max);
 }
 
 static void
@@ -571,6 +443,7 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 		add_default_route(e, s);
 	resolve_versions(e, value, s);
 	resolve_links(e, value, s);
+	check_health(e, value, s);
 }
 
 void

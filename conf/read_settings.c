@@ -343,12 +343,20 @@ void
 read_address(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
+	const size_t head = sizeof ADDRESS_UNIX - 1;
 	struct address *a = field;
 	const char *text = option_text(e, o, value);
+	char expected[OPT_DESCRIPTION_MAX];
 
 	if (text == NULL)
 		return;
-	if (!address_parse(span_of(text), a)) {
+	if (strncmp(text, ADDRESS_UNIX, head) == 0) {
+		option_describe(o, expected, sizeof expected);
+		errors_add(e, value->at,
+		    "only pods can have the address of a Unix socket: expected "
+		    "%s",
+		    expected);
+	} else if (!address_parse(span_of(text), a)) {
 		memset(a, 0, sizeof *a);
 		option_refuse(e, o, value);
 	}
@@ -410,6 +418,21 @@ read_socket_path(struct errors *e, const struct option *o,
 		    strlen(text));
 	else
 		*path = read_copy(e, text);
+}
+
+void
+read_state_path(struct errors *e, const struct option *o,
+    const struct node *value, void *field)
+{
+	char **path = field;
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return;
+	if (text[0] == '\0' || text[strlen(text) - 1] == '/')
+		option_refuse(e, o, value);
+	else
+		*path = read_file_path(e, text);
 }
 
 static void

@@ -109,6 +109,7 @@ struct settings {
 	struct listen_settings *listeners;
 	size_t nlisteners;
 	struct access_log_settings access_log;
+	char *state;	      /* file of what is set at run time; NULL = none */
 	char *admin_socket;   /* NULL = none */
 	struct address admin; /* len == 0: none */
 	unsigned workers;     /* 0 = one per CPU */

@@ -37,6 +37,7 @@ extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
 extern const struct option mirror_options[];	  /* struct mirror_spec */
+extern const struct option health_options[];	  /* struct health_rules */
 extern const struct option balance_options[];	  /* struct service_spec */
 extern const struct option cohort_options[];	  /* of read_cohort() */
 extern const struct option sticky_options[];	  /* struct sticky */
@@ -50,27 +51,31 @@ extern const char *const pod_protocol_words[];
 /* Of `empty`; stable is 1. */
 extern const char *const empty_words[];
 
-option_reader read_address;   /* struct address */
-option_reader read_listeners; /* struct settings */
-option_reader read_workers;   /* unsigned */
-option_reader read_services;  /* struct spec */
-option_reader read_routes;    /* struct service_spec */
-option_reader read_edits;     /* struct edits */
-option_reader read_rules;     /* struct service_spec */
-option_reader read_match;     /* struct match * */
-option_reader read_pods;      /* struct version_spec */
-option_reader read_balance;   /* struct service_spec */
-option_reader read_load;      /* struct load_limits */
-option_reader read_mirror;    /* struct mirror_spec */
-option_reader read_cohort;    /* struct cohort */
-option_reader read_hash_name; /* struct hash_key, by the row's own key */
-option_reader read_seconds;   /* uint64_t, milliseconds: of whole seconds */
-option_reader read_sticky;    /* struct sticky */
-option_reader read_redirect;  /* uint16_t */
-option_reader read_hsts;      /* char * */
-option_reader read_tls;	      /* struct tls_settings * */
-option_reader read_trust;     /* struct trust * */
-option_reader read_file_name; /* nothing: whether it can be one */
+option_reader read_address;    /* struct address, of a listener */
+option_reader read_listeners;  /* struct settings */
+option_reader read_workers;    /* unsigned */
+option_reader read_state_path; /* char * */
+option_reader read_services;   /* struct spec */
+option_reader read_routes;     /* struct service_spec */
+option_reader read_edits;      /* struct edits */
+option_reader read_rules;      /* struct service_spec */
+option_reader read_match;      /* struct match * */
+option_reader read_pods;       /* struct version_spec */
+option_reader read_health;     /* struct health_rules */
+option_reader read_fields;     /* struct edits: a map of names and values */
+option_reader read_authority;  /* char *: a host, perhaps with a port */
+option_reader read_balance;    /* struct service_spec */
+option_reader read_load;       /* struct load_limits */
+option_reader read_mirror;     /* struct mirror_spec */
+option_reader read_cohort;     /* struct cohort */
+option_reader read_hash_name;  /* struct hash_key, by the row's own key */
+option_reader read_seconds;    /* uint64_t, milliseconds: of whole seconds */
+option_reader read_sticky;     /* struct sticky */
+option_reader read_redirect;   /* uint16_t */
+option_reader read_hsts;       /* char * */
+option_reader read_tls;	       /* struct tls_settings * */
+option_reader read_trust;      /* struct trust * */
+option_reader read_file_name;  /* nothing: whether it can be one */
 
 /*
  * Room for the members of a list or map; NULL, and an error, without memory.
@@ -106,6 +111,12 @@ bool read_pair_there(struct errors *e, const struct node *map);
 /* Whether the map has one of the table's keys and no other; else an error. */
 bool read_single_key(
     struct errors *e, const struct option *table, const struct node *map);
+/*
+ * "200" or "200-299", within the row's min and max; false, reported, when it
+ * is none.
+ */
+bool read_range(struct errors *e, const struct option *o,
+    const struct node *value, int *min, int *max);
 /* NULL, and an error, when it is none. The caller frees. */
 struct pattern *read_pattern(
     struct errors *e, const struct node *value, enum pattern_kind kind);
@@ -123,6 +134,9 @@ void resolve_versions(
 /* `protocol` and `tls` of a service and of its versions, to the versions. */
 void resolve_links(
     struct errors *e, const struct node *service, struct service_spec *s);
+/* What in `health` does not go together, or not with the pods. */
+void check_health(
+    struct errors *e, const struct node *service, const struct service_spec *s);
 /* What only all keys of a listener together can tell. */
 void check_listener(struct errors *e, const struct node *listener,
     const struct listen_settings *l);

@@ -1,30 +1,39 @@
 /* A health check in HTTP/1.1. */
-#include <event2/buffer.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "control/check_codec.h"
-#include "control/check_http.h"
+#include "control/pod_check.h"
+#include "proxy/fifo.h"
 #include "proxy/h1_parse.h"
+#include "router/health.h"
 
 #define CHECK_H1_MAGIC	 0xc4ec0002u
-#define CHECK_HEAD_MAX	 8192
+#define CHECK_HEAD_MAX	 8192u
 #define CHECK_FIELDS_MAX 128u
 
 struct check_h1 {
 	struct check_codec base; /* first */
 	unsigned magic;
-	size_t scanned; /* of the head */
+	bool head_method;  /* the answer has no body */
+	struct fifo early; /* of a head that is not complete */
+	size_t scanned;	   /* of it */
 	enum h1_body body;
 	uint64_t left; /* with H1_BODY_LENGTH */
 	struct h1_chunks chunks;
-	uint64_t body_bytes;
 };
 
 static enum check_read
 read_bad(struct check_h1 *c, const char *why)
 {
 	c->base.why = why;
+	return CHECK_READ_BAD;
+}
+
+static enum check_read
+read_lost(struct check_h1 *c)
+{
+	c->base.lost = true;
 	return CHECK_READ_BAD;
 }
 
@@ -42,77 +51,81 @@ read_chunks(struct check_h1 *c, struct span in)
 		case H1_DONE:
 			if (piece.n == 0)
 				return CHECK_READ_DONE;
+			check_codec_body(&c->base, piece);
 			break;
 		}
 	}
 }
 
 static enum check_read
-read_piece(struct check_h1 *c, struct span in)
-{
-	c->body_bytes += in.n;
-	if (c->body == H1_BODY_CHUNKED)
-		return read_chunks(c, in);
-	if (c->body == H1_BODY_LENGTH)
-		c->left -= in.n < c->left ? in.n : c->left;
-	return CHECK_READ_MORE;
-}
-
-static enum check_read
-read_body(struct check_h1 *c, struct evbuffer *in)
+read_body(struct check_h1 *c, struct span in)
 {
 	enum check_read r = CHECK_READ_MORE;
-	size_t n;
 
-	while (r == CHECK_READ_MORE &&
-	       (n = evbuffer_get_contiguous_space(in)) > 0) {
-		r = read_piece(c,
-		    (struct span){(char *)evbuffer_pullup(in, (ssize_t)n), n});
-		evbuffer_drain(in, n);
+	if (c->body == H1_BODY_CHUNKED) {
+		r = read_chunks(c, in);
+	} else if (c->body != H1_BODY_NONE) {
+		if (c->body == H1_BODY_LENGTH && in.n > c->left)
+			in.n = (size_t)c->left;
+		c->left -= c->body == H1_BODY_LENGTH ? in.n : 0;
+		check_codec_body(&c->base, in);
 	}
 	if (r == CHECK_READ_MORE &&
-	    (c->body == H1_BODY_NONE || c->body_bytes > CHECK_BODY_MAX ||
+	    (c->body == H1_BODY_NONE || c->base.seen > CHECK_BODY_MAX ||
 		(c->body == H1_BODY_LENGTH && c->left == 0)))
 		return CHECK_READ_DONE;
 	return r;
 }
 
-/* The bytes that a head may be in, side by side. */
-static struct span
-head_bytes(struct evbuffer *in)
-{
-	size_t n = evbuffer_get_length(in);
-
-	if (n > CHECK_HEAD_MAX)
-		n = CHECK_HEAD_MAX;
-	return (struct span){(char *)evbuffer_pullup(in, (ssize_t)n), n};
-}
-
+/* Up to the final head; what is behind it stays in *in. */
 static enum check_read
-read_heads(struct check_h1 *c, struct evbuffer *in)
+read_heads(struct check_h1 *c, struct span *in)
 {
 	struct field fields[CHECK_FIELDS_MAX];
-	struct span bytes = head_bytes(in);
 	struct h1_head head;
 
-	while (bytes.p != NULL && h1_head_complete(bytes, &c->scanned)) {
+	while (h1_head_complete(*in, &c->scanned)) {
 		h1_head_init(&head, fields, CHECK_FIELDS_MAX);
-		if (h1_parse_response(bytes, false, &head) != H1_DONE)
+		if (h1_parse_response(*in, c->head_method, &head) != H1_DONE)
 			return read_bad(c, "malformed answer");
-		evbuffer_drain(in, head.size);
+		if (head.size > CHECK_HEAD_MAX)
+			break;
+		in->p += head.size;
+		in->n -= head.size;
 		c->scanned = 0;
 		if (head.status >= 200 || head.status == 101) {
 			c->base.status = head.status;
 			c->base.until_close = head.body == H1_BODY_CLOSE;
 			c->body = head.body;
 			c->left = head.length;
-			return read_body(c, in);
+			return CHECK_READ_DONE;
 		}
-		bytes = head_bytes(in);
 	}
-	if (bytes.n == CHECK_HEAD_MAX)
+	if (in->n >= CHECK_HEAD_MAX)
 		return read_bad(c, "malformed answer: head exceeds 8192 bytes");
 	return CHECK_READ_MORE;
+}
+
+/* Heads mostly come in one piece, and then nothing is copied. */
+static enum check_read
+read_early(struct check_h1 *c, struct span in)
+{
+	const bool more = !fifo_empty(&c->early);
+	struct span rest = in;
+	enum check_read r;
+
+	if (more && !fifo_append(&c->early, in))
+		return read_lost(c);
+	if (more)
+		rest = in = fifo_span(&c->early);
+	r = read_heads(c, &rest);
+	if (r == CHECK_READ_DONE)
+		r = read_body(c, rest);
+	else if (r == CHECK_READ_MORE && !more && !fifo_append(&c->early, rest))
+		return read_lost(c);
+	if (more)
+		fifo_consume(&c->early, in.n - rest.n);
+	return r;
 }
 
 static struct check_h1 *
@@ -125,13 +138,12 @@ h1_of(struct check_codec *base)
 }
 
 static enum check_read
-check_h1_read(
-    struct check_codec *base, struct evbuffer *in, struct evbuffer *out)
+check_h1_read(struct check_codec *base, struct span in, struct fifo *out)
 {
 	struct check_h1 *c = h1_of(base);
 
 	(void)out;
-	return base->status == 0 ? read_heads(c, in) : read_body(c, in);
+	return base->status == 0 ? read_early(c, in) : read_body(c, in);
 }
 
 static void
@@ -139,6 +151,8 @@ check_h1_free(struct check_codec *base)
 {
 	struct check_h1 *c = h1_of(base);
 
+	fifo_free(&c->early);
+	check_codec_fini(base);
 	c->magic = 0;
 	free(c);
 }
@@ -148,23 +162,52 @@ static const struct check_codec_ops check_h1_ops = {
     .free = check_h1_free,
 };
 
+static bool
+put(struct fifo *out, const char *text)
+{
+	return fifo_append(out, span_of(text));
+}
+
+static bool
+put_field(struct fifo *out, struct span name, struct span value)
+{
+	return fifo_append(out, name) && put(out, ": ") &&
+	       fifo_append(out, value) && put(out, "\r\n");
+}
+
+/* False without memory. */
+static bool
+put_request(const struct check_wish *wish, struct fifo *out)
+{
+	const struct health_rules *rules = &wish->terms->health;
+	const struct edits *own = &rules->headers;
+	bool done = put(out, health_methods[rules->method]) && put(out, " ") &&
+		    put(out, rules->path) && put(out, " HTTP/1.1\r\nHost: ") &&
+		    put(out, check_codec_host(wish)) && put(out, "\r\n");
+
+	if (!edits_name(own, SPAN("user-agent")))
+		done = done && put(out, "User-Agent: " CHECK_AGENT "\r\n");
+	if (!edits_name(own, SPAN("accept")))
+		done = done && put(out, "Accept: */*\r\n");
+	if (rules->method == HEALTH_POST)
+		done = done && put(out, "Content-Length: 0\r\n");
+	for (size_t i = 0; i < own->n; i++)
+		done = done &&
+		       put_field(out, own->list[i].name, own->list[i].value);
+	return done && put(out, "Connection: close\r\n\r\n");
+}
+
 struct check_codec *
-check_h1_new(const struct check_wish *wish, struct evbuffer *out)
+check_h1_new(const struct check_wish *wish, struct fifo *out)
 {
 	struct check_h1 *c = calloc(1, sizeof *c);
 
 	if (c == NULL)
 		return NULL;
-	c->base.ops = &check_h1_ops;
 	c->magic = CHECK_H1_MAGIC;
-	if (evbuffer_add_printf(out,
-		"GET %s HTTP/1.1\r\n"
-		"Host: %s\r\n"
-		"User-Agent: " CHECK_AGENT "\r\n"
-		"Accept: */*\r\n"
-		"Connection: close\r\n"
-		"\r\n",
-		wish->path, wish->address->text) < 0) {
+	check_codec_init(&c->base, &check_h1_ops, wish);
+	c->head_method = wish->terms->health.method == HEALTH_HEAD;
+	if (!put_request(wish, out)) {
 		check_h1_free(&c->base);
 		return NULL;
 	}

@@ -1,22 +1,35 @@
 /* A health check in HTTP/2: one stream of a connection of its own. */
-#include <event2/buffer.h>
+#include <ctype.h>
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/span.h"
 #include "control/check_codec.h"
-#include "control/check_http.h"
+#include "control/grpc_health.h"
+#include "control/pod_check.h"
+#include "proxy/fifo.h"
+#include "router/health.h"
 
 #define CHECK_H2_MAGIC 0xc4ec0003u
+/* Fields of a request that are ours. */
+#define OWN_MAX 10u
 
 struct check_h2 {
 	struct check_codec base; /* first */
 	unsigned magic;
 	nghttp2_session *session;
 	enum check_read state;
-	uint64_t body_bytes;
+	size_t nask, asked; /* of the request's body */
+	char ask[GRPC_HEALTH_ASK_MAX];
+};
+
+/* A request's fields while they are put together. */
+struct lines {
+	size_t n;
+	nghttp2_nv list[OWN_MAX + EDITS_MAX];
+	char names[EDITS_BYTES_MAX], *end; /* in lower case */
 };
 
 static void
@@ -28,23 +41,26 @@ h2_end(struct check_h2 *c, enum check_read state, const char *why)
 	c->base.why = why;
 }
 
-/* Only a response's head has a status, and nghttp2 knows it for a number. */
 static int
 on_header(nghttp2_session *session, const nghttp2_frame *frame,
     const uint8_t *name, size_t name_n, const uint8_t *value, size_t value_n,
     uint8_t flags, void *arg)
 {
+	const struct span key = {(const char *)name, name_n};
+	const struct span text = {(const char *)value, value_n};
 	struct check_h2 *c = arg;
 	uint64_t status;
 
 	(void)session;
 	(void)frame;
 	(void)flags;
-	if (span_eq(
-		(struct span){(const char *)name, name_n}, SPAN(":status")) &&
-	    span_to_u64((struct span){(const char *)value, value_n}, &status) &&
+	/* only a response's head has one, and nghttp2 knows it for a number */
+	if (span_eq(key, SPAN(":status")) && span_to_u64(text, &status) &&
 	    status >= 200)
 		c->base.status = (int)status;
+	else if (span_eq(key, SPAN("grpc-status")) &&
+		 span_to_u64(text, &status) && status <= INT32_MAX)
+		c->base.grpc_status = (int)status;
 	return 0;
 }
 
@@ -57,9 +73,8 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t stream,
 	(void)session;
 	(void)flags;
 	(void)stream;
-	(void)bytes;
-	c->body_bytes += n;
-	if (c->body_bytes > CHECK_BODY_MAX)
+	check_codec_body(&c->base, (struct span){(const char *)bytes, n});
+	if (c->base.seen > CHECK_BODY_MAX)
 		h2_end(c, CHECK_READ_DONE, NULL);
 	return 0;
 }
@@ -91,35 +106,34 @@ h2_of(struct check_codec *base)
 
 /* False without memory. */
 static bool
-h2_write(struct check_h2 *c, struct evbuffer *out)
+h2_write(struct check_h2 *c, struct fifo *out)
 {
 	const uint8_t *bytes;
 	ssize_t n;
 
 	while ((n = nghttp2_session_mem_send(c->session, &bytes)) > 0)
-		if (evbuffer_add(out, bytes, (size_t)n) < 0)
+		if (!fifo_append(
+			out, (struct span){(const char *)bytes, (size_t)n}))
 			return false;
 	return n == 0;
 }
 
 static enum check_read
-check_h2_read(
-    struct check_codec *base, struct evbuffer *in, struct evbuffer *out)
+check_h2_read(struct check_codec *base, struct span in, struct fifo *out)
 {
 	struct check_h2 *c = h2_of(base);
-	size_t n;
-	bool good = true;
+	ssize_t n = 0;
 
-	while (good && c->state == CHECK_READ_MORE &&
-	       (n = evbuffer_get_contiguous_space(in)) > 0) {
-		good = nghttp2_session_mem_recv(
-			   c->session, evbuffer_pullup(in, (ssize_t)n), n) >= 0;
-		evbuffer_drain(in, n);
-	}
-	if (!good || !h2_write(c, out) ||
-	    (!nghttp2_session_want_read(c->session) &&
-		!nghttp2_session_want_write(c->session)))
+	if (c->state != CHECK_READ_MORE)
+		return c->state;
+	n = nghttp2_session_mem_recv(c->session, (const uint8_t *)in.p, in.n);
+	if (n == NGHTTP2_ERR_NOMEM || !h2_write(c, out)) {
+		base->lost = true;
+		h2_end(c, CHECK_READ_BAD, NULL);
+	} else if (n < 0 || (!nghttp2_session_want_read(c->session) &&
+				!nghttp2_session_want_write(c->session))) {
 		h2_end(c, CHECK_READ_BAD, "malformed answer: not HTTP/2");
+	}
 	return c->state;
 }
 
@@ -129,6 +143,7 @@ check_h2_free(struct check_codec *base)
 	struct check_h2 *c = h2_of(base);
 
 	nghttp2_session_del(c->session);
+	check_codec_fini(base);
 	c->magic = 0;
 	free(c);
 }
@@ -157,43 +172,104 @@ h2_session(struct check_h2 *c)
 	return session;
 }
 
-static nghttp2_nv
-line(const char *name, const char *value)
+static void
+line(struct lines *l, struct span name, struct span value)
 {
-	return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name),
-	    strlen(value), NGHTTP2_NV_FLAG_NONE};
+	CHECK(l->n < sizeof l->list / sizeof l->list[0]);
+	l->list[l->n++] = (nghttp2_nv){(uint8_t *)name.p, (uint8_t *)value.p,
+	    name.n, value.n, NGHTTP2_NV_FLAG_NONE};
+}
+
+/* Names are in lower case in HTTP/2 (RFC 9113 8.2). */
+static void
+own_line(struct lines *l, const struct edit *e)
+{
+	struct span name = {l->end, e->name.n};
+
+	CHECK(name.n <= sizeof l->names - (size_t)(l->end - l->names));
+	for (size_t i = 0; i < name.n; i++)
+		*l->end++ = (char)tolower((unsigned char)e->name.p[i]);
+	line(l, name, e->value);
+}
+
+static ssize_t
+read_ask(nghttp2_session *session, int32_t stream, uint8_t *buf, size_t size,
+    uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct check_h2 *c = arg;
+	struct span rest = {c->ask + c->asked, c->nask - c->asked};
+
+	(void)session;
+	(void)stream;
+	(void)source;
+	if (rest.n > size)
+		rest.n = size;
+	span_put((char *)buf, rest);
+	c->asked += rest.n;
+	if (c->asked == c->nask)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return (ssize_t)rest.n;
+}
+
+static void
+head_lines(struct lines *l, const struct check_wish *wish)
+{
+	const struct health_rules *rules = &wish->terms->health;
+	const bool grpc = rules->type == HEALTH_GRPC;
+	const char *method = grpc ? "POST" : health_methods[rules->method];
+
+	line(l, SPAN(":method"), span_of(method));
+	line(l, SPAN(":scheme"),
+	    wish->tls != NULL ? SPAN("https") : SPAN("http"));
+	line(l, SPAN(":authority"), span_of(check_codec_host(wish)));
+	line(l, SPAN(":path"), span_of(grpc ? GRPC_HEALTH_PATH : rules->path));
+	if (!edits_name(&rules->headers, SPAN("user-agent")))
+		line(l, SPAN("user-agent"), SPAN(CHECK_AGENT));
+	if (!grpc && !edits_name(&rules->headers, SPAN("accept")))
+		line(l, SPAN("accept"), SPAN("*/*"));
+	if (!grpc && rules->method == HEALTH_POST)
+		line(l, SPAN("content-length"), SPAN("0"));
 }
 
 static bool
 h2_ask(struct check_h2 *c, const struct check_wish *wish)
 {
+	const struct health_rules *rules = &wish->terms->health;
+	const bool grpc = rules->type == HEALTH_GRPC;
 	const nghttp2_settings_entry settings[] = {
 	    {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
 	};
-	const nghttp2_nv request[] = {
-	    line(":method", "GET"),
-	    line(":scheme", wish->tls != NULL ? "https" : "http"),
-	    line(":authority", wish->address->text),
-	    line(":path", wish->path),
-	    line("user-agent", CHECK_AGENT),
-	    line("accept", "*/*"),
-	};
+	const nghttp2_data_provider body = {.read_callback = read_ask};
+	char timeout[16];
+	struct lines l;
 
+	l.n = 0;
+	l.end = l.names;
+	head_lines(&l, wish);
+	if (grpc) {
+		c->nask = grpc_health_ask(rules->grpc_service, c->ask);
+		snprintf(timeout, sizeof timeout, "%um", rules->timeout_ms);
+		line(&l, SPAN("te"), SPAN("trailers"));
+		line(&l, SPAN("content-type"), SPAN("application/grpc"));
+		line(&l, SPAN("grpc-timeout"), span_of(timeout));
+	}
+	for (size_t i = 0; i < rules->headers.n; i++)
+		own_line(&l, &rules->headers.list[i]);
 	return nghttp2_submit_settings(
 		   c->session, NGHTTP2_FLAG_NONE, settings, 1) == 0 &&
-	       nghttp2_submit_request(c->session, NULL, request,
-		   sizeof request / sizeof request[0], NULL, NULL) > 0;
+	       nghttp2_submit_request(c->session, NULL, l.list, l.n,
+		   grpc ? &body : NULL, NULL) > 0;
 }
 
 struct check_codec *
-check_h2_new(const struct check_wish *wish, struct evbuffer *out)
+check_h2_new(const struct check_wish *wish, struct fifo *out)
 {
 	struct check_h2 *c = calloc(1, sizeof *c);
 
 	if (c == NULL)
 		return NULL;
-	c->base.ops = &check_h2_ops;
 	c->magic = CHECK_H2_MAGIC;
+	check_codec_init(&c->base, &check_h2_ops, wish);
 	c->session = h2_session(c);
 	if (c->session == NULL || !h2_ask(c, wish) || !h2_write(c, out)) {
 		check_h2_free(&c->base);

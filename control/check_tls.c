@@ -7,7 +7,7 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-#include "control/check_http.h"
+#include "control/pod_check.h"
 #include "proxy/tls.h"
 #include "proxy/tls_client.h"
 

@@ -7,25 +7,26 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "control/events.h"
+#include "control/kept.h"
 #include "control/listeners.h"
+#include "control/machine.h"
+#include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
 #include "control/roster.h"
+#include "control/store.h"
 #include "control/weights.h"
 #include "control/window.h"
 #include "proxy/access_log.h"
@@ -68,6 +69,8 @@ struct control {
 	struct bells *bells;		   /* theirs, too */
 	struct events *events;
 	struct roster *roster;
+	struct store *store;
+	struct pods *pods;
 	struct probes *probes;
 	struct windows *windows;
 	struct reload *reload;
@@ -96,6 +99,8 @@ control_stop(struct control *c)
 		probes_stop(c->probes);
 	if (c->roster != NULL)
 		roster_stop(c->roster);
+	if (c->pods != NULL)
+		pods_stop(c->pods);
 	control_send_all(c, MSG_STOP);
 	for (unsigned i = 0; c->workers != NULL && i < c->nworkers; i++)
 		if (c->workers[i] != NULL)
@@ -152,6 +157,7 @@ control_drain(struct control *c, const char *signal_name)
 	c->state = CONTROL_DRAINING;
 	probes_stop(c->probes);
 	roster_stop(c->roster);
+	pods_stop(c->pods);
 	reload_stop(c->reload);
 	control_send_all(c, MSG_DRAIN);
 	if (evtimer_add(&c->deadline, &limit) < 0) {
@@ -211,6 +217,12 @@ control_on_message(void *arg, const struct message *m)
 	case MSG_PLAN_LEFT:
 		publish_left(c->publish, m->worker, m->plan);
 		break;
+	case MSG_POD_IDLE:
+		pods_on_idle(c->pods, m->pod);
+		break;
+	case MSG_POD_WAS_CUT:
+		pods_on_cut(c->pods, m->pod, m->cut);
+		break;
 	case MSG_LISTENER_CLOSED:
 		listeners_closed(c->listeners, m->listener);
 		reload_on_listener_closed(c->reload);
@@ -222,6 +234,7 @@ control_on_message(void *arg, const struct message *m)
 	case MSG_LISTENER_ADD:
 	case MSG_LISTENER_GREET:
 	case MSG_LISTENER_CLOSE:
+	case MSG_POD_CUT:
 	case MSG_DRAIN:
 	case MSG_STOP:
 		WRONG("message for a worker sent to main");
@@ -238,43 +251,8 @@ control_on_tick(evutil_socket_t fd, short what, void *arg)
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	windows_tick(c->windows, control_plan(c));
 	listeners_reap(c->listeners);
-}
-
-/* CPUs that this process may run on. */
-static unsigned
-cpu_count(void)
-{
-	cpu_set_t set;
-	long online;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return (unsigned)CPU_COUNT(&set);
-	/* More of them than the set has room for. */
-	online = sysconf(_SC_NPROCESSORS_ONLN);
-	return online > 0 ? (unsigned)online : 1;
-}
-
-/* As many descriptors as we may have: a proxied client takes two. */
-static void
-raise_fd_limit(uint32_t connections)
-{
-	uint64_t wanted = (uint64_t)connections * 2;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	if (limit.rlim_cur != limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_warn("cannot raise the limit of open files: %s",
-			    strerror(errno));
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted)
-		log_warn("only %llu open files are allowed, but "
-			 "limits.connections: %u may need %llu",
-		    (unsigned long long)limit.rlim_cur, connections,
-		    (unsigned long long)wanted);
+	kept_catch_up(
+	    c->store, c->pods, control_plan(c), publish_conf(c->publish)->spec);
 }
 
 /* The loop and what hangs on it. */
@@ -331,6 +309,26 @@ control_make_sticky_key(struct control *c)
 	return c->sticky_key != NULL ? 0 : -1;
 }
 
+/* From here on pods come and go. */
+static int
+control_start_pods(
+    struct control *c, const struct plan *plan, const struct spec *file)
+{
+	if (pods_start(c->pods, &(struct pods_parts){
+				    .base = c->base,
+				    .publish = c->publish,
+				    .roster = c->roster,
+				    .probes = c->probes,
+				    .events = c->events,
+				    .workers = c->boxes,
+				    .nworkers = c->nworkers,
+				}) < 0)
+		return -1;
+	pods_commit(c->pods);
+	kept_weights(c->store, plan, file);
+	return 0;
+}
+
 /* Plan, workers without a thread yet, and what runs beside them. */
 static int
 control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
@@ -345,8 +343,16 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		return -1;
 	}
 	spec_stick(conf->spec, c->sticky_key);
-	plan = plan_build(
-	    conf->spec, NULL, c->nworkers, clock_now_us(), why, why_size);
+	c->pods = pods_new(c->store);
+	if (c->pods == NULL) {
+		snprintf(why, why_size,
+		    "state: what it keeps of pods cannot "
+		    "be read");
+		conf_free(conf);
+		return -1;
+	}
+	plan = kept_first_plan(
+	    c->store, c->pods, conf->spec, c->nworkers, why, why_size);
 	if (plan == NULL) {
 		conf_free(conf);
 		return -1;
@@ -383,13 +389,15 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .publish = c->publish,
 	    .listeners = c->listeners,
 	    .probes = c->probes,
+	    .pods = c->pods,
+	    .store = c->store,
 	    .events = c->events,
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
-	return 0;
+	return control_start_pods(c, plan, conf->spec);
 }
 
 static int
@@ -412,7 +420,7 @@ control_alloc(const char *config_path, unsigned workers)
 	if (c == NULL)
 		return NULL;
 	c->magic = CONTROL_MAGIC;
-	c->nworkers = workers > 0 ? workers : cpu_count();
+	c->nworkers = workers > 0 ? workers : machine_cpus();
 	c->config_path = strdup(config_path);
 	c->workers = calloc(c->nworkers, sizeof(struct worker *));
 	c->boxes = calloc(c->nworkers, sizeof(struct mailbox *));
@@ -438,12 +446,19 @@ control_new(
 	struct control *c;
 
 	signal(SIGPIPE, SIG_IGN);
-	raise_fd_limit(conf->settings.limits.connections);
+	signal(SIGXFSZ, SIG_IGN); /* an error of that file, not of ours */
+	machine_raise_fd_limit(conf->settings.limits.connections);
 	c = control_alloc(config_path, conf->settings.workers);
 	if (c == NULL) {
 		snprintf(why, why_size, "out of memory");
 		conf_free(conf);
 		return NULL;
+	}
+	/* before a listener is bound: another process may have it open */
+	c->store = store_open(conf->settings.state, why, why_size);
+	if (c->store == NULL) {
+		conf_free(conf);
+		goto fail;
 	}
 	if (control_open_log(c, &conf->settings, why, why_size) < 0 ||
 	    listeners_prepare(
@@ -473,10 +488,12 @@ control_free(struct control *c)
 		control_stop(c);
 	reload_free(c->reload);
 	probes_free(c->probes);
+	pods_free(c->pods);
 	roster_free(c->roster);
 	windows_free(c->windows);
 	publish_free(c->publish);
 	events_free(c->events);
+	store_close(c->store);
 	access_log_free(c->log);
 	listeners_free(c->listeners);
 	client_table_free(c->client_table);
@@ -536,6 +553,20 @@ control_events(struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return c->events;
+}
+
+struct pods *
+control_pods(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->pods;
+}
+
+const char *
+control_state_problem(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return store_problem(c->store);
 }
 
 const struct windows *
@@ -610,6 +641,7 @@ control_set_weights(struct control *c, const char *service,
 	}
 	weights_describe_change(plan_service(old, service),
 	    plan_service(plan, service), words, sizeof(words));
+	kept_weights(c->store, plan, publish_conf(c->publish)->spec);
 	if (publish_plan(c->publish, plan, NULL, done, arg) == 0)
 		events_weights(c->events, service, words);
 }

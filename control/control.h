@@ -16,6 +16,7 @@ struct conf;
 struct control;
 struct event_base;
 struct events;
+struct pods;
 struct settings;
 struct windows;
 
@@ -44,6 +45,10 @@ const struct plan *control_plan(const struct control *c);
 const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
+struct pods *control_pods(struct control *c);
+/* Why what was set at run time would not outlive the process; NULL: it would,
+ * or is not meant to. */
+const char *control_state_problem(const struct control *c);
 unsigned control_workers(const struct control *c);
 
 /* Listeners are bound, workers run and it is not draining. */

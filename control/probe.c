@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/check_http.h"
+#include "control/pod_check.h"
 #include "control/roster.h"
 #include "proxy/tls_client.h"
 #include "router/plan.h"
@@ -20,15 +20,13 @@
 
 #define PROBES_MAGIC 0x9b0b0001u
 #define PROBE_MAGIC  0x9b0b0002u
-/* First checks are spread over this long, or over an interval if shorter. */
-#define FIRST_SPREAD_MS 100u
 /* How often to complain that checks cannot be made. */
 #define COMPLAIN_US (10 * 1000000ull)
 
-/* What the probes of a service share: its rules as of the last update. */
+/* What the probes of a service share: its terms as of the last update. */
 struct checked {
 	char *service;
-	struct health_rules rules; /* with a path of its own */
+	struct terms *terms; /* held */
 };
 
 struct probe {
@@ -39,9 +37,10 @@ struct probe {
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */
 	bool wanted;	     /* in the plan of the update under way */
+	bool maint;	     /* not checked */
 	char *version;	     /* its name */
 	struct event timer;
-	struct check_http *check; /* the one under way */
+	struct pod_check *check; /* the one under way */
 	uint64_t begun_us;
 };
 
@@ -51,6 +50,7 @@ struct probes {
 	struct event_base *base;
 	struct roster *roster;
 	uint64_t chance; /* xorshift state, never 0 */
+	uint64_t places; /* of first checks, handed out so far */
 	uint64_t complained_us;
 	struct checked *checked;
 	size_t nchecked;
@@ -69,21 +69,27 @@ probes_roll(struct probes *p)
 }
 
 static void
-timer_add(struct event *timer, uint64_t ms)
+timer_add(struct event *timer, uint64_t us)
 {
 	struct timeval tv = {
-	    (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+	    (time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
 
 	/* Only fails without memory for the timer heap. */
 	if (evtimer_add(timer, &tv) < 0)
 		log_error("health checks: timer: out of memory");
 }
 
+static const struct health_rules *
+rules_of(const struct probe *pr)
+{
+	return &pr->checked->terms->health;
+}
+
 /* Writes down what the check says; the roster moves the pod. */
 static void
 probe_observe(struct probe *pr, bool good, const char *reason)
 {
-	const struct health_rules *rules = &pr->checked->rules;
+	const struct health_rules *rules = rules_of(pr);
 	struct pod *pod = pr->pod;
 	char words[sizeof pod->reason];
 
@@ -101,17 +107,36 @@ probe_observe(struct probe *pr, bool good, const char *reason)
 	    pr->all->roster, pr->checked->service, pr->version, pod, reason);
 }
 
-/* At the service's interval from the start of the last check, +-10 %. */
+static uint64_t
+probe_interval_us(const struct probe *pr, const struct terms *terms)
+{
+	const struct pod *pod = pr->pod;
+
+	return (uint64_t)1000 *
+	       health_interval(&terms->health, &pod->health, pod->checked);
+}
+
+/*
+ * At the interval that holds for the pod from the start of the last check,
+ * +-10 %, so that checks that once came together do not do so for long.
+ */
 static void
 probe_schedule(struct probe *pr)
 {
-	uint64_t interval = (uint64_t)pr->checked->rules.interval_ms * 1000;
+	const uint64_t interval = probe_interval_us(pr, pr->checked->terms);
 	uint64_t due, now = clock_now_us();
 
-	due = pr->begun_us + interval - interval / 10;
-	if (interval >= 5)
-		due += probes_roll(pr->all) % (interval / 5);
-	timer_add(&pr->timer, due > now ? (due - now) / 1000 : 0);
+	due = pr->begun_us + interval - interval / 10 +
+	      probes_roll(pr->all) % (interval / 5);
+	timer_add(&pr->timer, due > now ? due - now : 0);
+}
+
+/* The first check comes soon, unless there are many. */
+static void
+probe_first(struct probe *pr, size_t joined)
+{
+	timer_add(&pr->timer,
+	    health_first_us(rules_of(pr), pr->all->places++, joined));
 }
 
 static void
@@ -124,7 +149,6 @@ probe_on_result(void *arg, enum check_result result, const char *reason)
 	CHECK_OBJ(pr, PROBE_MAGIC);
 	p = pr->all;
 	pr->check = NULL;
-	probe_schedule(pr);
 	if (result != CHECK_UNMADE) {
 		probe_observe(pr, result == CHECK_GOOD, reason);
 	} else if (p->complained_us == 0 ||
@@ -134,29 +158,29 @@ probe_on_result(void *arg, enum check_result result, const char *reason)
 		    reason);
 		p->complained_us = now;
 	}
+	probe_schedule(pr);
 }
 
 static void
 probe_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct probe *pr = arg;
-	const struct health_rules *rules;
+	struct address address;
 
 	(void)fd;
 	(void)what;
 	CHECK_OBJ(pr, PROBE_MAGIC);
 	CHECK(pr->check == NULL);
-	rules = &pr->checked->rules;
 	pr->begun_us = clock_now_us();
-	pr->check = check_http_new(pr->all->base,
-	    &(struct check_wish){.address = &pr->pod->address,
+	address = pr->pod->address;
+	if (rules_of(pr)->port != 0 && !address_is_unix(&address))
+		address_set_port(&address, (uint16_t)rules_of(pr)->port);
+	pr->check = pod_check_new(pr->all->base,
+	    &(struct check_wish){.address = &address,
 		.protocol = pr->protocol,
 		.tls = pr->tls,
 		.tls_clients = &pr->all->tls_clients,
-		.path = rules->path,
-		.timeout_ms = rules->timeout_ms,
-		.status_min = rules->status_min,
-		.status_max = rules->status_max},
+		.terms = pr->checked->terms},
 	    probe_on_result, pr);
 	if (pr->check == NULL)
 		probe_on_result(pr, CHECK_UNMADE, "out of memory");
@@ -168,7 +192,7 @@ probe_free(struct probe *pr)
 	if (pr == NULL)
 		return;
 	event_del(&pr->timer);
-	check_http_cancel(pr->check);
+	pod_check_cancel(pr->check);
 	pod_tls_drop(pr->tls);
 	pod_drop(pr->pod);
 	free(pr->version);
@@ -195,6 +219,28 @@ probe_new(struct probes *p, struct pod *pod, const char *version)
 	return pr;
 }
 
+static struct probe *probes_find(const struct probes *p, struct pod *pod);
+
+/* What is in maint is not checked; what comes back from it is so at once. */
+static void
+probes_on_maint(void *arg, struct pod *pod)
+{
+	struct probes *p = arg;
+	struct probe *pr;
+
+	CHECK_OBJ(p, PROBES_MAGIC);
+	pr = probes_find(p, pod);
+	if (pr == NULL)
+		return;
+	pr->maint = pod->order == POD_ORDER_MAINT;
+	pod_check_cancel(pr->check);
+	pr->check = NULL;
+	event_del(&pr->timer);
+	if (pr->maint)
+		return;
+	timer_add(&pr->timer, 0);
+}
+
 struct probes *
 probes_new(struct event_base *base, struct roster *roster)
 {
@@ -205,6 +251,7 @@ probes_new(struct event_base *base, struct roster *roster)
 	p->magic = PROBES_MAGIC;
 	p->base = base;
 	p->roster = roster;
+	roster_on_maint(roster, probes_on_maint, p);
 	if (getrandom(&p->chance, sizeof(p->chance), GRND_NONBLOCK) !=
 		sizeof(p->chance) ||
 	    p->chance == 0)
@@ -218,7 +265,7 @@ checked_free(struct checked *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(list[i].service);
-		free(list[i].rules.path);
+		terms_drop(list[i].terms);
 	}
 	free(list);
 }
@@ -229,6 +276,7 @@ probes_free(struct probes *p)
 	if (p == NULL)
 		return;
 	probes_stop(p);
+	roster_on_maint(p->roster, NULL, NULL);
 	checked_free(p->checked, p->nchecked);
 	p->magic = 0;
 	free(p);
@@ -247,7 +295,7 @@ probes_stop(struct probes *p)
 	tls_clients_free(&p->tls_clients);
 }
 
-/* A copy of what checks need of each service. */
+/* What checks need of each service. */
 static struct checked *
 checked_copy(const struct plan *plan)
 {
@@ -257,12 +305,10 @@ checked_copy(const struct plan *plan)
 		return NULL;
 	for (size_t i = 0; i < plan->nservices; i++) {
 		const struct service *s = plan->services[i];
-		const char *path = s->terms->health.path;
 
-		list[i].rules = s->terms->health;
-		list[i].rules.path = strdup(path != NULL ? path : "/");
+		list[i].terms = terms_hold(s->terms);
 		list[i].service = strdup(s->name);
-		if (list[i].service == NULL || list[i].rules.path == NULL) {
+		if (list[i].service == NULL) {
 			checked_free(list, i + 1);
 			return NULL;
 		}
@@ -294,7 +340,7 @@ probes_find(const struct probes *p, struct pod *pod)
 /* The probes of an update while it is being put together. */
 struct update {
 	struct probe **list;
-	size_t n;
+	size_t n, njoined;
 };
 
 static size_t
@@ -316,8 +362,10 @@ update_version(struct update *u, struct probes *p, const struct version *v)
 
 		if (pr != NULL && pr->wanted)
 			continue;
-		if (pr == NULL)
+		if (pr == NULL) {
 			pr = probe_new(p, v->pods[i], v->name);
+			u->njoined++;
+		}
 		if (pr == NULL)
 			return -1;
 		pr->wanted = true;
@@ -330,7 +378,7 @@ update_version(struct update *u, struct probes *p, const struct version *v)
 static int
 update_collect(struct update *u, struct probes *p, const struct plan *plan)
 {
-	u->n = 0;
+	u->n = u->njoined = 0;
 	u->list = calloc(plan_pods(plan) + 1, sizeof(struct probe *));
 	if (u->list == NULL)
 		return -1;
@@ -356,46 +404,58 @@ fail:
 	return -1;
 }
 
-/* The first check comes at once, a little spread. */
+/*
+ * The rules have changed: in the old rhythm if that is still possible, else
+ * anywhere in the new one, as others may have to find a place, too.
+ */
 static void
-probe_first(struct probe *pr)
+probe_reschedule(struct probe *pr)
 {
-	uint64_t spread = pr->checked->rules.interval_ms;
+	const uint64_t interval = probe_interval_us(pr, pr->checked->terms);
 
-	if (spread > FIRST_SPREAD_MS)
-		spread = FIRST_SPREAD_MS;
-	timer_add(&pr->timer, probes_roll(pr->all) % (spread + 1));
+	if (pr->begun_us + interval > clock_now_us())
+		probe_schedule(pr);
+	else
+		timer_add(&pr->timer, probes_roll(pr->all) % interval);
 }
 
-/* How the pod is checked from now on. */
+/* How the pod is checked from now on; so many others join with it. */
 static void
-probe_adopt(struct probe *pr, struct checked *ch, const struct version *v)
+probe_adopt(struct probe *pr, struct checked *ch, const struct version *v,
+    size_t joined)
 {
-	const struct checked *was = pr->checked;
+	const struct terms *was =
+	    pr->checked != NULL ? pr->checked->terms : NULL;
 
 	pr->checked = ch;
 	pr->protocol = v->protocol;
 	pod_tls_drop(pr->tls);
 	pr->tls = pod_tls_hold(v->tls);
 	pr->wanted = false;
-	if (was == NULL)
-		probe_first(pr);
-	else if (was->rules.interval_ms != ch->rules.interval_ms &&
-		 pr->begun_us != 0 && pr->check == NULL)
-		probe_schedule(pr);
+	if (was == NULL) {
+		pr->maint = pr->pod->order == POD_ORDER_MAINT;
+		if (!pr->maint)
+			probe_first(pr, joined);
+	} else if (pr->begun_us != 0 && pr->check == NULL && !pr->maint &&
+		   probe_interval_us(pr, was) !=
+		       probe_interval_us(pr, ch->terms)) {
+		probe_reschedule(pr);
+	}
 }
 
 /* Ties the pods of a service to its new rules. */
 static void
-probes_adopt(struct probes *p, const struct service *s, struct checked *ch)
+probes_adopt(struct probes *p, const struct service *s, struct checked *ch,
+    size_t joined)
 {
 	for (size_t i = 0; i < s->nversions; i++) {
 		const struct version *v = &s->versions[i];
 		size_t up = 0;
 
 		for (size_t k = 0; k < v->npods; k++) {
-			if (ch->rules.enabled)
-				probe_adopt(probes_find(p, v->pods[k]), ch, v);
+			if (ch->terms->health.enabled)
+				probe_adopt(
+				    probes_find(p, v->pods[k]), ch, v, joined);
 			up += v->pods[k]->state == POD_UP;
 		}
 		if (up != v->nready)
@@ -407,7 +467,7 @@ int
 probes_update(struct probes *p, const struct plan *plan)
 {
 	struct checked *checked, *old_checked = p->checked;
-	size_t nold = p->nchecked;
+	size_t nold = p->nchecked, joined;
 	struct update u;
 
 	CHECK_OBJ(p, PROBES_MAGIC);
@@ -426,12 +486,13 @@ probes_update(struct probes *p, const struct plan *plan)
 	free(p->list);
 	p->list = u.list;
 	p->n = u.n;
+	joined = u.njoined;
 	qsort(p->list, p->n, sizeof(struct probe *), probe_compare);
 
 	p->checked = checked;
 	p->nchecked = plan->nservices;
 	for (size_t i = 0; i < plan->nservices; i++)
-		probes_adopt(p, plan->services[i], &checked[i]);
+		probes_adopt(p, plan->services[i], &checked[i], joined);
 	checked_free(old_checked, nold);
 	tls_clients_free(&p->tls_clients);
 	return 0;

@@ -1,6 +1,7 @@
 /*
  * Active health checks: one probe per pod of the plan in force; what they
- * find goes to the roster. Main only.
+ * find goes to the roster. A pod in maint is not checked, and joins anew when
+ * that ends; all others are, whatever their state. Main only.
  */
 #ifndef CONTROL_PROBE_H
 #define CONTROL_PROBE_H
@@ -10,7 +11,7 @@ struct plan;
 struct probes;
 struct roster;
 
-/* Checks nothing yet. NULL without memory. */
+/* Checks nothing yet. NULL without memory. The roster outlives it. */
 struct probes *probes_new(struct event_base *base, struct roster *roster);
 /* Checks under way are cut; NULL is fine. */
 void probes_free(struct probes *p);

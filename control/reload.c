@@ -15,7 +15,9 @@
 #include "base/queue.h"
 #include "conf/conf.h"
 #include "control/events.h"
+#include "control/kept.h"
 #include "control/listeners.h"
+#include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/weights.h"
@@ -125,41 +127,6 @@ errors_join(const struct conf_errors *errors)
 	return text;
 }
 
-/* The file's own weights, service by service; NULL without memory. */
-static uint64_t *
-weights_save(const struct spec *spec)
-{
-	uint64_t *saved, *w;
-	size_t n = 1;
-
-	for (size_t i = 0; i < spec->nservices; i++)
-		n += spec->services[i].nversions;
-	saved = w = calloc(n, sizeof(*saved));
-	if (saved == NULL)
-		return NULL;
-	for (size_t i = 0; i < spec->nservices; i++)
-		for (size_t v = 0; v < spec->services[i].nversions; v++)
-			*w++ = spec->services[i].versions[v].weight;
-	return saved;
-}
-
-static void
-weights_restore(struct spec *spec, const uint64_t *saved)
-{
-	for (size_t i = 0; i < spec->nservices; i++)
-		for (size_t v = 0; v < spec->services[i].nversions; v++)
-			spec->services[i].versions[v].weight = *saved++;
-}
-
-static const struct service_spec *
-spec_service(const struct spec *spec, const char *name)
-{
-	for (size_t i = 0; i < spec->nservices; i++)
-		if (strcmp(spec->services[i].name, name) == 0)
-			return &spec->services[i];
-	return NULL;
-}
-
 /* Puts the weights set at run time into the spec, where they still hold. */
 static void
 reload_weights(struct reload *r, struct spec *spec)
@@ -169,30 +136,9 @@ reload_weights(struct reload *r, struct spec *spec)
 
 	for (size_t i = 0; i < spec->nservices; i++) {
 		struct service_spec *s = &spec->services[i];
-		const struct service *now = plan_service(plan, s->name);
-		char why[256], words[512] = "";
 
-		if (now != NULL)
-			weights_describe(now, words, sizeof(words));
-		switch (weights_keep(
-		    s, spec_service(last, s->name), now, why, sizeof(why))) {
-		case WEIGHTS_FILE:
-			break;
-		case WEIGHTS_KEPT:
-			log_info("weights of %s: set at run time, kept: %s",
-			    s->name, words);
-			break;
-		case WEIGHTS_EDITED:
-			log_info("weights of %s: changed in the file, which "
-				 "replace those set at run time (%s)",
-			    s->name, words);
-			break;
-		case WEIGHTS_UNFIT:
-			log_warn("weights of %s: those set at run time (%s) no "
-				 "longer work, the file's are used: %s",
-			    s->name, words, why);
-			break;
-		}
+		weights_keep_told(s, weights_service(last, s->name),
+		    plan_service(plan, s->name));
 	}
 }
 
@@ -208,6 +154,8 @@ reload_warn(const struct settings *now, const struct settings *next)
 {
 	if (now->workers != next->workers)
 		log_warn("workers: the change takes effect at the next start");
+	if (!text_eq(now->state, next->state))
+		log_warn("state: the change takes effect at the next start");
 	if (!text_eq(now->admin_socket, next->admin_socket) ||
 	    now->admin.len != next->admin.len ||
 	    (now->admin.len != 0 && !address_eq(&now->admin, &next->admin)))
@@ -266,6 +214,8 @@ reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 	listeners_greet(r->parts.listeners, r->parts.workers);
 	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
 		return;
+	pods_commit(r->parts.pods);
+	kept_weights(r->parts.store, plan, conf->spec);
 	if (probes_update(r->parts.probes, plan) < 0)
 		log_error("reload %s: checks stay as they were: out of memory",
 		    r->parts.path);
@@ -291,6 +241,10 @@ reload_conf(struct reload *r, struct conf *conf)
 	}
 	reload_weights(r, conf->spec);
 	spec_stick(conf->spec, r->parts.sticky_key);
+	if (pods_apply(r->parts.pods, conf->spec) < 0) {
+		reload_cancel(r);
+		goto fail;
+	}
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {

@@ -11,10 +11,12 @@ struct access_log;
 struct events;
 struct listeners;
 struct mailbox;
+struct pods;
 struct probes;
 struct publish;
 struct reload;
 struct sticky_key;
+struct store;
 
 /* What a reload works on; all outlive it. */
 struct reload_parts {
@@ -24,6 +26,8 @@ struct reload_parts {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct probes *probes;
+	struct pods *pods;
+	struct store *store;
 	struct events *events;
 	struct access_log *log;
 	struct sticky_key *sticky_key; /* see spec_stick() */

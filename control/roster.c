@@ -32,6 +32,8 @@ struct roster {
 	struct publish *publish;
 	struct events *events;
 	struct event flush;
+	void (*on_maint)(void *arg, struct pod *pod);
+	void *maint_arg;
 	STAILQ_HEAD(, dirty) dirty;
 };
 
@@ -169,6 +171,15 @@ roster_dirty(struct roster *r, const char *service)
 		flush_in(r, 0);
 }
 
+void
+roster_on_maint(
+    struct roster *r, void (*told)(void *arg, struct pod *pod), void *arg)
+{
+	CHECK_OBJ(r, ROSTER_MAGIC);
+	r->on_maint = told;
+	r->maint_arg = arg;
+}
+
 bool
 roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason)
@@ -176,6 +187,9 @@ roster_settle(struct roster *r, const char *service, const char *version,
 	enum pod_state was = pod->state;
 
 	CHECK_OBJ(r, ROSTER_MAGIC);
+	if (r->on_maint != NULL &&
+	    (pod->order == POD_ORDER_MAINT) != (was == POD_MAINT))
+		r->on_maint(r->maint_arg, pod);
 	if (!pod_settle(pod, reason))
 		return false;
 	events_pod(r->events, service, version, pod->address.text,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "router/plan.h"
 #include "router/spec.h"
 #include "router/split.h"
@@ -74,9 +75,9 @@ spec_version(const struct service_spec *s, const char *name)
 	return NULL;
 }
 
-/* Whether the weights in force are others than the file's at last load. */
-static bool
-set_at_run_time(const struct service_spec *last, const struct service *now)
+bool
+weights_set_at_run_time(
+    const struct service_spec *last, const struct service *now)
 {
 	for (size_t i = 0; i < now->nversions; i++) {
 		const struct version *v = &now->versions[i];
@@ -109,7 +110,7 @@ weights_keep(struct service_spec *next, const struct service_spec *last,
 	uint64_t *weights;
 	struct split *split;
 
-	if (last == NULL || now == NULL || !set_at_run_time(last, now))
+	if (last == NULL || now == NULL || !weights_set_at_run_time(last, now))
 		return WEIGHTS_FILE;
 	if (file_edited(next, last))
 		return WEIGHTS_EDITED;
@@ -134,4 +135,74 @@ weights_keep(struct service_spec *next, const struct service_spec *last,
 		return WEIGHTS_UNFIT;
 	split_drop(split);
 	return WEIGHTS_KEPT;
+}
+
+void
+weights_keep_told(struct service_spec *next, const struct service_spec *last,
+    const struct service *now)
+{
+	char why[256], words[512] = "";
+
+	if (now != NULL)
+		weights_describe(now, words, sizeof(words));
+	switch (weights_keep(next, last, now, why, sizeof(why))) {
+	case WEIGHTS_FILE:
+		break;
+	case WEIGHTS_KEPT:
+		log_info("weights of %s: set at run time, kept: %s", next->name,
+		    words);
+		break;
+	case WEIGHTS_EDITED:
+		log_info("weights of %s: changed in the file, which "
+			 "replace those set at run time (%s)",
+		    next->name, words);
+		break;
+	case WEIGHTS_UNFIT:
+		log_warn("weights of %s: those set at run time (%s) no "
+			 "longer work, the file's are used: %s",
+		    next->name, words, why);
+		break;
+	}
+}
+
+uint64_t
+weights_filed(const struct service_spec *file, const char *version)
+{
+	const struct version_spec *v = spec_version(file, version);
+
+	return v != NULL ? v->weight : 0;
+}
+
+uint64_t *
+weights_save(const struct spec *spec)
+{
+	uint64_t *saved, *w;
+	size_t n = 1;
+
+	for (size_t i = 0; i < spec->nservices; i++)
+		n += spec->services[i].nversions;
+	saved = w = calloc(n, sizeof(*saved));
+	if (saved == NULL)
+		return NULL;
+	for (size_t i = 0; i < spec->nservices; i++)
+		for (size_t v = 0; v < spec->services[i].nversions; v++)
+			*w++ = spec->services[i].versions[v].weight;
+	return saved;
+}
+
+void
+weights_restore(struct spec *spec, const uint64_t *saved)
+{
+	for (size_t i = 0; i < spec->nservices; i++)
+		for (size_t v = 0; v < spec->services[i].nversions; v++)
+			spec->services[i].versions[v].weight = *saved++;
+}
+
+struct service_spec *
+weights_service(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->nservices; i++)
+		if (strcmp(spec->services[i].name, name) == 0)
+			return &spec->services[i];
+	return NULL;
 }

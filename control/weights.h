@@ -5,10 +5,13 @@
 #ifndef CONTROL_WEIGHTS_H
 #define CONTROL_WEIGHTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct service;
 struct service_spec;
+struct spec;
 
 /* "v1 80 -> 50, v2 20 -> 50", and whose cookies are void now; cut short when
  * it does not fit. */
@@ -33,5 +36,25 @@ enum weights_choice {
 enum weights_choice weights_keep(struct service_spec *next,
     const struct service_spec *last, const struct service *now, char *why,
     size_t why_size);
+/* The same; the log says what was decided. */
+void weights_keep_told(struct service_spec *next,
+    const struct service_spec *last, const struct service *now);
+
+/* Whether the weights in force are others than the file's at its last load. */
+bool weights_set_at_run_time(
+    const struct service_spec *last, const struct service *now);
+
+/* The weight that the file has for a version; 0 when it has no such one. */
+uint64_t weights_filed(const struct service_spec *file, const char *version);
+
+/*
+ * The file's own weights, in the order of services and versions, and back
+ * into the spec. The caller frees; NULL without memory.
+ */
+uint64_t *weights_save(const struct spec *spec);
+void weights_restore(struct spec *spec, const uint64_t *saved);
+
+/* The spec's service of that name; NULL when there is none. */
+struct service_spec *weights_service(const struct spec *spec, const char *name);
 
 #endif

@@ -24,7 +24,7 @@
 	X(REFERER,    2048)    \
 	X(SERVICE,    128)     \
 	X(VERSION,    128)     \
-	X(POD,        64)      \
+	X(POD,        128)    \
 	X(REASON,     128)
 /* clang-format on */
 

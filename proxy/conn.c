@@ -152,7 +152,8 @@ conn_connect(
 	    to->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return NULL;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+	if ((!address_is_unix(to) && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY,
+					 &one, sizeof one) < 0) ||
 	    (connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0 &&
 		errno != EINPROGRESS)) {
 		saved = errno;

@@ -6,12 +6,14 @@
 #ifndef PROXY_MAILBOX_H
 #define PROXY_MAILBOX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
 struct greeting;
 struct listener;
 struct plan;
+struct pod;
 struct settings;
 
 enum message_kind {
@@ -21,11 +23,14 @@ enum message_kind {
 			     * hold on the greeting now */
 	MSG_LISTENER_GREET, /* this greeting from now on; held likewise */
 	MSG_LISTENER_CLOSE, /* close the fd, keep its connections */
+	MSG_POD_CUT,	    /* end tunnels to the pod, or everything */
 	MSG_DRAIN,	    /* finish what is in flight, then say so */
 	MSG_STOP,	    /* leave the loop; connections are cut */
 	/* worker -> main */
-	MSG_PLAN_TAKEN, /* in answer to MSG_PLAN */
-	MSG_PLAN_LEFT,	/* the last request on this plan is over */
+	MSG_PLAN_TAKEN,	 /* in answer to MSG_PLAN */
+	MSG_PLAN_LEFT,	 /* the last request on this plan is over */
+	MSG_POD_IDLE,	 /* a pod that is gone has nothing in flight here */
+	MSG_POD_WAS_CUT, /* in answer to MSG_POD_CUT */
 	MSG_LISTENER_CLOSED,
 	MSG_DRAINED, /* no client connection is left */
 };
@@ -38,6 +43,9 @@ struct message {
 	struct plan *plan;
 	const struct settings *settings;
 	struct listener *listener;
+	struct pod *pod; /* main keeps it until it was answered */
+	unsigned cut;	 /* MSG_POD_WAS_CUT: that many */
+	bool everything; /* MSG_POD_CUT: not tunnels only */
 };
 
 struct mailbox;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "proxy/mailbox.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/worker_state.h"
 #include "router/balance.h"
@@ -27,6 +28,22 @@ avoid_until(const struct worker *w, struct pod *pod)
 	return &pod->slots[w->index].avoid_until_us;
 }
 
+static bool
+is_gone(const struct pod *pod)
+{
+	return atomic_load_explicit(&pod->gone, memory_order_relaxed);
+}
+
+/*
+ * It refused lately, or main has taken it away since the plan was made: only
+ * when there is no other.
+ */
+static bool
+avoided(const struct worker *w, struct pod *pod, uint64_t now_us)
+{
+	return *avoid_until(w, pod) > now_us || is_gone(pod);
+}
+
 void
 pick_avoid(struct worker *w, struct pod *pod)
 {
@@ -40,7 +57,7 @@ pick_enter(struct worker *w, const struct version *v, struct pod *pod)
 	v->tally->slots[w->index].inflight++;
 }
 
-/* Nothing to give back and nobody who waits for it: the usual case. */
+/*
 void
 pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 {
@@ -49,9 +66,15 @@ pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 
 	pod_inflight_add(pod, w->index, -1);
 	slot->inflight--;
-	if (own->claimed == 0 && slot->claimed == 0 && slot->queue == NULL)
-		return;
-	waiting_has_room(w, v->tally, pod);
+	if (own->claimed != 0 || slot->claimed != 0 || slot->queue != NULL)
+		waiting_has_room(w, v->tally, pod);
+	if (is_gone(pod) && atomic_load_explicit(&own->inflight,
+				memory_order_relaxed) == 0)
+		mailbox_send(w->to_main, &(struct message){
+					     .kind = MSG_POD_IDLE,
+					     .worker = w->index,
+					     .pod = pod,
+					 });
 }
 
 static void
@@ -73,12 +96,6 @@ void
 pick_note_failure(struct worker *w, const struct service *s, struct pod *pod)
 {
 	note(w, s, pod, FAILURE_US);
-}
-
-static bool
-is_avoided(struct worker *w, struct pod *pod)
-{
-	return *avoid_until(w, pod) > loop_now(&w->loop);
 }
 
 /* Whether the request has its place at the pod now. */
@@ -108,7 +125,7 @@ was_tried(const struct pick_errand *r, const struct pod *pod)
 
 /* The ready pods in a row, from where there was room before. */
 static struct pod *
-walk(struct worker *w, struct pick_errand *r, bool tried, bool avoided)
+walk(struct worker *w, struct pick_errand *r, bool tried, bool shunned)
 {
 	const struct version *v = r->version;
 	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
@@ -119,7 +136,8 @@ walk(struct worker *w, struct pick_errand *r, bool tried, bool avoided)
 		struct pod *pod = v->ready[at % v->nready];
 
 		if (was_tried(r, pod) == tried &&
-		    is_avoided(w, pod) == avoided && has_taken(w, r, pod))
+		    avoided(w, pod, loop_now(&w->loop)) == shunned &&
+		    has_taken(w, r, pod))
 			return pod;
 	}
 	return NULL;
@@ -133,7 +151,7 @@ is_worth_waiting(struct worker *w, const struct pick_errand *r, bool untried)
 	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
 
 	for (size_t i = 0; i < most; i++)
-		if (!is_avoided(w, v->ready[i]) &&
+		if (!avoided(w, v->ready[i], loop_now(&w->loop)) &&
 		    !(untried && was_tried(r, v->ready[i])))
 			return true;
 	return false;
@@ -167,7 +185,8 @@ pick_with_room(struct worker *w, struct pick_errand *r, struct pick *pick)
 		pod = balance_pick(r->service->terms->balance, pick);
 		if (pod == NULL)
 			break;
-		if (!is_avoided(w, pod) && has_taken(w, r, pod))
+		if (!avoided(w, pod, loop_now(&w->loop)) &&
+		    has_taken(w, r, pod))
 			return pod;
 		not_these[n++] = pod;
 		pick->ntried = n;
@@ -231,7 +250,7 @@ pick_pod(struct worker *w, struct pick_errand *r)
 		return pick_limited(w, r, &pick);
 	r->lack = LACK_POD;
 	first = balance_pick(r->service->terms->balance, &pick);
-	if (first == NULL || !is_avoided(w, first))
+	if (first == NULL || !avoided(w, first, pick.now_us))
 		return first;
 	memcpy(not_these, r->tried, n * sizeof(struct pod *));
 	pick.tried = not_these;
@@ -242,7 +261,7 @@ pick_pod(struct worker *w, struct pick_errand *r)
 		pod = balance_pick(r->service->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (!is_avoided(w, pod))
+		if (!avoided(w, pod, pick.now_us))
 			return pod;
 	}
 	return first;
@@ -251,7 +270,8 @@ pick_pod(struct worker *w, struct pick_errand *r)
 struct pod *
 pick_stuck(struct worker *w, struct pick_errand *r, struct pod *pod)
 {
-	if (pod == NULL || was_tried(r, pod) || is_avoided(w, pod))
+	if (pod == NULL || was_tried(r, pod) ||
+	    avoided(w, pod, loop_now(&w->loop)))
 		return NULL;
 	if (!load_limited(&r->service->terms->limits))
 		return pod;

@@ -52,7 +52,11 @@ struct pod *pick_pod(struct worker *w, struct pick_errand *r);
 struct pod *pick_stuck(
     struct worker *w, struct pick_errand *r, struct pod *pod);
 
-/* An attempt begins or ends: counted in the pod's requests in flight. */
+/*
+ * An attempt begins or ends: counted in the pod's requests in flight. Main is
+ * told when the last one leaves a pod that is gone; the plan that has the
+ * pod is dropped after that.
+ */
 void pick_enter(struct worker *w, const struct version *v, struct pod *pod);
 void pick_leave(struct worker *w, const struct version *v, struct pod *pod);
 

@@ -188,7 +188,10 @@ tls_clients_free(struct tls_clients *list)
 	}
 }
 
-/* Whose certificate it must be (RFC 9110 4.3.4): a name, or an address. */
+/*
+ * Whose certificate it must be (RFC 9110 4.3.4): a name, or an address. A
+ * Unix socket without a name is nobody's to verify.
+ */
 static bool
 set_identity(SSL *ssl, const struct pod_trust *t, const struct address *a)
 {
@@ -197,6 +200,8 @@ set_identity(SSL *ssl, const struct pod_trust *t, const struct address *a)
 	if (t->name != NULL)
 		return SSL_set_tlsext_host_name(ssl, t->name) &&
 		       SSL_set1_host(ssl, t->name);
+	if (address_is_unix(a))
+		return t->trust == NULL;
 	if (a->sa.ss_family == AF_INET6)
 		return X509_VERIFY_PARAM_set1_ip(param,
 		    ((const struct sockaddr_in6 *)&a->sa)->sin6_addr.s6_addr,

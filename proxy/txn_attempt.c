@@ -119,8 +119,7 @@ attempt(struct txn *t, struct pod *pod)
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
-	pick_enter(t->worker, t->version, pod);
-	t->pod_counted = true;
+	txn_enter_pod(t);
 	u = acquire(t, pod);
 	if (u == NULL) {
 		connect_failed(t);

@@ -171,10 +171,22 @@ txn_count_answer(const struct txn *t)
 }
 
 void
+txn_enter_pod(struct txn *t)
+{
+	struct pod *pod = t->tried[t->ntried - 1];
+
+	pick_enter(t->worker, t->version, pod);
+	LIST_INSERT_HEAD(&pod->slots[t->worker->index].txns, t, pod_link);
+	t->pod_counted = true;
+}
+
+void
 txn_leave_pod(struct txn *t)
 {
-	if (t->pod_counted)
+	if (t->pod_counted) {
+		LIST_REMOVE(t, pod_link);
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
+	}
 	if (t->pod_counted && t->mirrored)
 		waiting_has_room(t->worker,
 		    t->service->versions[t->version->index].tally,

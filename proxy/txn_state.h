@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/errs.h"
+#include "base/queue.h"
 #include "base/span.h"
 #include "proxy/loop.h"
 #include "proxy/pick.h"
@@ -60,7 +61,8 @@ struct txn {
 
 	struct pod *tried[TXN_ATTEMPTS_MAX]; /* the last one is the current */
 	unsigned ntried;
-	struct waiter waiter; /* in state QUEUE */
+	struct waiter waiter;	  /* in state QUEUE */
+	LIST_ENTRY(txn) pod_link; /* while it counts in the pod's */
 
 	struct upstream_request request; /* its head is in the arena */
 	enum err reason;		 /* why it failed, for the access log */
@@ -109,6 +111,8 @@ void txn_go(struct txn *t, enum txn_state to);
 
 /* The version's own answer, as far as it has come. */
 void txn_count_answer(const struct txn *t);
+/* An attempt at the current pod begins. */
+void txn_enter_pod(struct txn *t);
 /* The current attempt is over, however it went. */
 void txn_leave_pod(struct txn *t);
 /* The one way out: everything borrowed goes back, memory with the turn. */

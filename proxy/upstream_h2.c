@@ -40,6 +40,12 @@ trunk_due(struct trunk *k, uint64_t us)
 	conn_deadline(k->conn, us);
 }
 
+static bool
+is_gone(const struct trunk *k)
+{
+	return atomic_load_explicit(&k->pod->gone, memory_order_relaxed);
+}
+
 /* When to look whether the pod is silent. */
 static uint64_t
 silence_due(const struct trunk *k)
@@ -158,11 +164,30 @@ trunk_leave(struct trunk *k)
 		k->state = TRUNK_LEAVING;
 }
 
+/*
+ * It takes no more streams; without any the pod is told that we go (RFC 9113
+ * 6.8). Not before: some take that for the end of those under way.
+ */
+static void
+trunk_part(struct trunk *k)
+{
+	if (k->state != TRUNK_OPEN && k->state != TRUNK_LEAVING)
+		return;
+	k->state = TRUNK_LEAVING;
+	if (k->nstreams > 0)
+		return;
+	nghttp2_session_terminate_session(k->link.session, NGHTTP2_NO_ERROR);
+	h2_link_order(&k->link);
+	trunk_due(k, now_of(k) + patience_us(k));
+}
+
 void
 trunk_settle(struct trunk *k)
 {
 	if (k->nstreams > 0)
 		return;
+	if (is_gone(k))
+		trunk_part(k);
 	if (k->state == TRUNK_CLOSED)
 		loop_bury(&k->worker->loop, &k->dead, trunk_free);
 	else if (k->state == TRUNK_OPEN && !k->worker->draining)
@@ -190,7 +215,7 @@ trunk_open(struct trunk *k)
 			u->base.events->ready(u->base.txn);
 	}
 	if (k->nstreams == 0)
-		trunk_idle(k);
+		trunk_settle(k);
 }
 
 /* Frames have left. */
@@ -334,11 +359,7 @@ on_timeout(struct trunk *k)
 		    k->pod->address.text);
 		trunk_close(k, ERR_POD_RESET);
 	} else if (k->nstreams == 0 && now_of(k) >= k->idle_us + IDLE_US) {
-		k->state = TRUNK_LEAVING;
-		nghttp2_session_terminate_session(
-		    k->link.session, NGHTTP2_NO_ERROR);
-		h2_link_order(&k->link);
-		trunk_due(k, now_of(k) + patience_us(k));
+		trunk_part(k);
 	} else {
 		set_due(k);
 	}
@@ -502,9 +523,11 @@ upstream_h2_prune(struct worker *w, bool gone_only)
 	struct trunk *k, *next;
 
 	TAILQ_FOREACH_SAFE (k, &w->trunks, worker_link, next) {
-		if (gone_only &&
-		    !atomic_load_explicit(&k->pod->gone, memory_order_relaxed))
+		if (gone_only) {
+			if (is_gone(k))
+				trunk_part(k);
 			continue;
+		}
 		trunk_leave(k);
 		if (k->nstreams == 0)
 			trunk_close(k, ERR_SHUTDOWN);

@@ -22,8 +22,9 @@ bool upstream_h2_at_hand(
     const struct worker *w, const struct version *v, const struct pod *pod);
 
 /*
- * Connections that are idle, and all if `gone` only to pods that the plan no
- * longer has; those in use take no new request and end with their last one.
+ * Closes what is idle; those in use take no new request and end with their
+ * last one. With gone_only just connections to pods that are gone, which are
+ * told so with GOAWAY.
  */
 void upstream_h2_prune(struct worker *w, bool gone_only);
 

@@ -33,6 +33,7 @@
 #include "proxy/session.h"
 #include "proxy/tls_tickets.h"
 #include "proxy/txn.h"
+#include "proxy/txn_cut.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/waiting.h"
@@ -331,6 +332,18 @@ take_plan(struct worker_thread *wt, const struct message *m)
 }
 
 static void
+cut_pod(struct worker_thread *wt, const struct message *m)
+{
+	unsigned n = txn_cut(&wt->worker, m->pod, m->everything);
+
+	tell_main(wt, (struct message){
+			  .kind = MSG_POD_WAS_CUT,
+			  .pod = m->pod,
+			  .cut = n,
+		      });
+}
+
+static void
 drain(struct worker_thread *wt)
 {
 	struct worker *w = &wt->worker;
@@ -371,6 +384,9 @@ worker_on_message(void *arg, const struct message *m)
 				  .listener = m->listener,
 			      });
 		return;
+	case MSG_POD_CUT:
+		cut_pod(wt, m);
+		return;
 	case MSG_DRAIN:
 		drain(wt);
 		return;
@@ -379,6 +395,8 @@ worker_on_message(void *arg, const struct message *m)
 		return;
 	case MSG_PLAN_TAKEN:
 	case MSG_PLAN_LEFT:
+	case MSG_POD_IDLE:
+	case MSG_POD_WAS_CUT:
 	case MSG_LISTENER_CLOSED:
 	case MSG_DRAINED:
 		break;

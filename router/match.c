@@ -22,6 +22,7 @@
  * factors of REGEX_STEPS_MORE where that was not enough.
  */
 #define REGEX_STEPS	  350000u
+#define REGEX_STEPS_TEXT  1400000u /* for a text that is no value */
 #define REGEX_STEPS_FIRST 2048u
 #define REGEX_STEPS_MORE  4u
 #define REGEX_HEAP_KIB	  1024u
@@ -195,8 +196,6 @@ regex_test(const struct pattern *p, struct span value, uint32_t *steps)
 	uint32_t limit = REGEX_STEPS_FIRST;
 	int found;
 
-	if (value.n > PATTERN_REGEX_MAX)
-		return false;
 	if (runner == NULL && (runner = runner_new()) == NULL)
 		return false;
 	for (; *steps > 0; limit *= REGEX_STEPS_MORE) {
@@ -226,7 +225,8 @@ test_value(const struct pattern *p, struct span value, uint32_t *steps)
 	case PATTERN_CONTAINS:
 		return text.n == 0 || span_find(value, text) != NULL;
 	case PATTERN_REGEX:
-		return regex_test(p, value, steps);
+		return value.n <= PATTERN_REGEX_MAX &&
+		       regex_test(p, value, steps);
 	case PATTERN_PRESENT:
 		return true;
 	}
@@ -239,6 +239,15 @@ pattern_test(const struct pattern *p, struct span value)
 	uint32_t steps = REGEX_STEPS;
 
 	return test_value(p, value, &steps);
+}
+
+bool
+pattern_find(const struct pattern *p, struct span text)
+{
+	uint32_t steps = REGEX_STEPS_TEXT;
+
+	CHECK(p->kind == PATTERN_REGEX);
+	return regex_test(p, text, &steps);
 }
 
 const char *

@@ -54,6 +54,11 @@ void pattern_free(struct pattern *p);
  * than PATTERN_REGEX_MAX, nor one on which it exceeds its match limit.
  */
 bool pattern_test(const struct pattern *p, struct span value);
+/*
+ * The same for a regex and a text of any length, such as a body, with a match
+ * limit four times as high: ten milliseconds at worst, so not for workers.
+ */
+bool pattern_find(const struct pattern *p, struct span text);
 const char *pattern_text(const struct pattern *p);
 enum pattern_kind pattern_kind(const struct pattern *p);
 

@@ -87,42 +87,52 @@ plan_drop(struct plan *p)
 	free(p);
 }
 
-/* The pods of this version, gone unless `same` (or NULL) has them. */
 static void
-mark_pods(const struct version *v, const struct version *same)
+each_pod(const struct plan *p, void (*mark)(struct pod *))
 {
-	for (size_t i = 0; i < v->npods; i++) {
-		struct pod *p = v->pods[i];
-		bool stays =
-		    same != NULL && version_pod(same, &p->address, i) == p;
+	for (size_t i = 0; i < p->nservices; i++) {
+		const struct service *s = p->services[i];
 
-		atomic_store_explicit(&p->gone, !stays, memory_order_relaxed);
+		for (size_t j = 0; j < s->nversions; j++)
+			for (size_t k = 0; k < s->versions[j].npods; k++)
+				mark(s->versions[j].pods[k]);
 	}
 }
 
-/* Each pod of the plan, gone unless the other plan (or NULL) has it. */
 static void
-mark_plan(const struct plan *p, const struct plan *other)
+mark_unkept(struct pod *p)
 {
-	for (size_t i = 0; i < p->nservices; i++) {
-		const struct service *s = p->services[i], *t;
+	p->kept = false;
+}
 
-		t = other != NULL ? plan_service(other, s->name) : NULL;
-		for (size_t j = 0; j < s->nversions; j++) {
-			const struct version *v = &s->versions[j];
+static void
+set_gone(struct pod *p, bool gone)
+{
+	atomic_store_explicit(&p->gone, gone, memory_order_relaxed);
+}
 
-			mark_pods(
-			    v, t != NULL ? service_version(t, v->name) : NULL);
-		}
-	}
+static void
+mark_kept(struct pod *p)
+{
+	p->kept = true;
+	set_gone(p, p->order != POD_ORDER_NONE);
+}
+
+static void
+mark_gone(struct pod *p)
+{
+	if (!p->kept)
+		set_gone(p, true);
 }
 
 void
 plan_retire(const struct plan *old, const struct plan *new)
 {
 	if (old != NULL)
-		mark_plan(old, new);
-	mark_plan(new, new);
+		each_pod(old, mark_unkept);
+	each_pod(new, mark_kept);
+	if (old != NULL)
+		each_pod(old, mark_gone);
 }
 
 /* The index of a service, nservices when there is none. */
@@ -251,6 +261,36 @@ plan_with_weights(const struct plan *old, const char *service,
 		return NULL;
 	if (change_weights(s, changes, n, why, why_size) != 0 ||
 	    service_split(s, old->services[index], why, why_size) != 0) {
+		service_drop(s);
+		return NULL;
+	}
+	return plan_replace(old, index, s);
+}
+
+struct plan *
+plan_with_pods(const struct plan *old, const char *service, const char *version,
+    const struct pod_spec *pods, size_t n, uint64_t now_us, char *why,
+    size_t why_size)
+{
+	const size_t index = service_index(old, service);
+	const struct version *v;
+	struct service *s;
+
+	CHECK_OBJ(old, PLAN_MAGIC);
+	if (index == old->nservices) {
+		unknown_service(old, service, why, why_size);
+		return NULL;
+	}
+	v = service_version(old->services[index], version);
+	if (v == NULL) {
+		unknown_version(old->services[index], version, why, why_size);
+		return NULL;
+	}
+	snprintf(why, why_size, "out of memory");
+	s = service_copy(old->services[index]);
+	if (s == NULL)
+		return NULL;
+	if (service_set_pods(s, v, pods, n, now_us) != 0) {
 		service_drop(s);
 		return NULL;
 	}

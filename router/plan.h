@@ -83,8 +83,9 @@ struct plan *plan_build(struct spec *spec, const struct plan *old,
     unsigned nworkers, uint64_t now_us, char *why, size_t why_size);
 
 /*
- * Marks gone the pods of the old plan that the new one lacks, and unmarks
- * those it has: called when the new plan is about to be published.
+ * Marks gone the pods of the old plan that the new one lacks, and those that
+ * were ordered away; unmarks the others of the new one. Called when that is
+ * about to be published.
  */
 void plan_retire(const struct plan *old, const struct plan *new);
 
@@ -107,6 +108,15 @@ struct weight_change {
  */
 struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);
+
+/*
+ * The old plan with exactly these pods for one version: those it has go on,
+ * with this weight; others join. Tallies and splits go on. No two of the same
+ * address. NULL with the reason in why for an unknown service or version.
+ */
+struct plan *plan_with_pods(const struct plan *old, const char *service,
+    const char *version, const struct pod_spec *pods, size_t n, uint64_t now_us,
+    char *why, size_t why_size);
 
 /*
  * The old plan with the ready pods of one service as their states say now; a

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/queue.h"
 #include "router/health.h"
 #include "router/pod_state.h"
 
@@ -19,7 +20,10 @@
 
 /* owned by the proxy folder: connections that wait for the next request */
 struct trunk;
+struct txn;
 struct upstream;
+
+struct pod_drain; /* owned by the control folder */
 
 /* written by one worker */
 struct pod_slot {
@@ -34,6 +38,8 @@ struct pod_slot {
 	void *tls_session;
 	void (*tls_session_free)(void *);
 	struct trunk *trunks; /* worker's own: HTTP/2 connections to it */
+	/* worker's own: what it has in flight there */
+	LIST_HEAD(, txn) txns;
 	/* worker's own: how long it took to answer lately, and as of when */
 	uint64_t took_at_us;
 	float took_us;
@@ -44,7 +50,8 @@ struct pod {
 	_Atomic unsigned refs;
 	struct address address;
 
-	/* written by main, read by workers: close idle connections to it */
+	/* written by main, read by workers: take no new request to it, keep
+	 * no idle connection, and say when nothing is in flight any more */
 	_Atomic bool gone;
 
 	/* written by main, read by workers, a hint: where it is in `ready` */
@@ -57,10 +64,12 @@ struct pod {
 	/* main only */
 	enum pod_state state; /* follows from these: see pod_settle() */
 	enum pod_order order;
+	bool kept; /* in the plan to come: see plan_retire() */
 	bool ejected;
 	enum pod_state checked; /* starting, up or down */
 	struct health health;
-	char reason[96]; /* why it is in that state; "" when up */
+	char reason[96];	 /* why it is in that state; "" when up */
+	struct pod_drain *drain; /* control's, while it is under way */
 
 	unsigned nslots;
 	struct pod_slot slots[];

@@ -15,6 +15,19 @@ static const char *const names[POD_STATE_COUNT] = {
     [POD_MAINT] = "maint",
 };
 
+static const char *const order_reasons[] = {
+    [POD_ORDER_NONE] = NULL,
+    [POD_ORDER_DRAIN] = "ordered to drain",
+    [POD_ORDER_MAINT] = "ordered to rest",
+};
+
+const char *
+pod_order_reason(enum pod_order order)
+{
+	CHECK(order <= POD_ORDER_MAINT);
+	return order_reasons[order];
+}
+
 const char *
 pod_state_name(enum pod_state s)
 {

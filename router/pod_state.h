@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct health_rules;
 struct pod;
 
 enum pod_state {
@@ -28,6 +29,9 @@ enum pod_order {
 	POD_ORDER_DRAIN,
 	POD_ORDER_MAINT,
 };
+
+/* Why a pod is as it was ordered to be, for people; NULL for no order. */
+const char *pod_order_reason(enum pod_order order);
 
 /* "starting", "up", ... as in status and API. */
 const char *pod_state_name(enum pod_state s);

@@ -53,12 +53,13 @@ edits_drop(const struct edits *e, enum field_id id, struct span name)
 	return false;
 }
 
-static void
-free_edits(struct edits *e)
+void
+edits_clear(struct edits *e)
 {
 	for (size_t i = 0; i < e->n; i++)
 		free(e->list[i].text);
 	free(e->list);
+	*e = (struct edits){0};
 }
 
 struct route_action *
@@ -72,8 +73,8 @@ route_action_free(struct route_action *a)
 {
 	if (a == NULL)
 		return;
-	free_edits(&a->request);
-	free_edits(&a->response);
+	edits_clear(&a->request);
+	edits_clear(&a->response);
 	free(a->path);
 	free(a->host);
 	free(a->scheme);

@@ -43,6 +43,8 @@ int edits_add(
 bool edits_name(const struct edits *e, struct span name);
 /* Whether a field of a head gives way: its name is set or removed. */
 bool edits_drop(const struct edits *e, enum field_id id, struct span name);
+/* Frees them. */
+void edits_clear(struct edits *e);
 
 enum path_change {
 	PATH_KEEP,

@@ -13,6 +13,7 @@
 #include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/pod_finder.h"
 #include "router/pod_tls.h"
 #include "router/split.h"
 #include "router/sticky_find.h"
@@ -29,14 +30,11 @@ service_version(const struct service *s, const char *name)
 }
 
 struct pod *
-version_pod(const struct version *v, const struct address *address, size_t hint)
+version_pod(const struct version *v, const struct address *address)
 {
-	for (size_t i = 0; i < v->npods; i++) {
-		struct pod *p = v->pods[(hint + i) % v->npods];
-
-		if (address_eq(&p->address, address))
-			return p;
-	}
+	for (size_t i = 0; i < v->npods; i++)
+		if (address_eq(&v->pods[i]->address, address))
+			return v->pods[i];
 	return NULL;
 }
 
@@ -104,19 +102,45 @@ tally_go_on(struct tally *old, unsigned nworkers)
 }
 
 static struct pod *
-join(const struct address *address, const struct health_rules *rules,
-    unsigned nworkers, uint64_t now_us)
+join(const struct address *address, enum pod_order order,
+    const struct health_rules *rules, unsigned nworkers, uint64_t now_us)
 {
 	struct pod *p = pod_new(address, nworkers);
 
 	if (p == NULL)
 		return NULL;
-	p->health.joined_us = now_us;
-	if (!rules->enabled || rules->initial_up) {
-		p->checked = POD_UP;
-		pod_settle(p, NULL);
-	}
+	p->order = order;
+	p->checked = health_join(rules, &p->health, now_us);
+	pod_settle(p, pod_order_reason(order));
 	return p;
+}
+
+/* The next pod of a version: the one it was before, else a new one. */
+static int
+take_pod(struct version *v, struct pod_finder *before,
+    const struct address *address, enum pod_order order,
+    const struct health_rules *rules, uint64_t now_us)
+{
+	struct pod *p;
+
+	if (pod_finder_find(before, address, v->npods, &p) != 0)
+		return -1;
+	p = p != NULL ? pod_hold(p)
+		      : join(address, order, rules, v->tally->nslots, now_us);
+	if (p == NULL)
+		return -1;
+	v->pods[v->npods++] = p;
+	return 0;
+}
+
+/* Where clients may stick to a pod, it is found by what their cookie says. */
+static int
+index_stuck(struct version *v, const struct service *s)
+{
+	if (!s->terms->sticky.pod || !sticky_is_on(s))
+		return 0;
+	v->sticky = sticky_pods_new(s->terms->sticky.key, v->pods, v->npods);
+	return v->sticky != NULL ? 0 : -1;
 }
 
 static int
@@ -124,6 +148,9 @@ version_new(struct version *v, const struct version_spec *spec,
     const struct version *old, const struct service *s, unsigned nworkers,
     uint64_t now_us)
 {
+	struct pod_finder before = {.version = old};
+	int rc = 0;
+
 	if (version_init(v, spec->name, spec->weight, spec->npods,
 		spec->pod_weights, s->terms->balance) != 0)
 		return -1;
@@ -133,23 +160,30 @@ version_new(struct version *v, const struct version_spec *spec,
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
 	if (v->tally == NULL)
 		return -1;
-	for (size_t i = 0; i < spec->npods; i++) {
-		const struct address *address = &spec->pods[i];
-		struct pod *p = NULL;
+	for (size_t i = 0; rc == 0 && i < spec->npods; i++) {
+		enum pod_order order = POD_ORDER_NONE;
 
-		if (old != NULL)
-			p = version_pod(old, address, i);
-		p = p != NULL
-			? pod_hold(p)
-			: join(address, &s->terms->health, nworkers, now_us);
-		if (p == NULL)
-			return -1;
-		v->pods[v->npods++] = p;
+		if (spec->pod_orders != NULL)
+			order = spec->pod_orders[i];
+		rc = take_pod(v, &before, &spec->pods[i], order,
+		    &s->terms->health, now_us);
 	}
-	if (s->terms->sticky.pod && sticky_is_on(s) &&
-	    (v->sticky = sticky_pods_new(
-		 s->terms->sticky.key, v->pods, v->npods)) == NULL)
+	pod_finder_fini(&before);
+	return rc == 0 ? index_stuck(v, s) : -1;
+}
+
+/* All but the pods, for which there is room. */
+static int
+version_alike(struct version *v, const struct version *old, size_t npods,
+    const uint16_t *weights, const struct balance_ops *balance)
+{
+	if (version_init(v, old->name, old->weight, npods, weights, balance) !=
+	    0)
 		return -1;
+	v->epoch = old->epoch;
+	v->protocol = old->protocol;
+	v->tls = pod_tls_hold(old->tls);
+	v->tally = tally_hold(old->tally);
 	return 0;
 }
 
@@ -157,13 +191,8 @@ static int
 version_copy(struct version *v, const struct version *old,
     const struct balance_ops *balance)
 {
-	if (version_init(v, old->name, old->weight, old->npods, old->weights,
-		balance) != 0)
+	if (version_alike(v, old, old->npods, old->weights, balance) != 0)
 		return -1;
-	v->epoch = old->epoch;
-	v->protocol = old->protocol;
-	v->tls = pod_tls_hold(old->tls);
-	v->tally = tally_hold(old->tally);
 	for (size_t i = 0; i < old->npods; i++)
 		v->pods[v->npods++] = pod_hold(old->pods[i]);
 	if (old->sticky != NULL &&
@@ -297,6 +326,38 @@ service_copy(const struct service *old)
 fail:
 	service_drop(s);
 	return NULL;
+}
+
+static int
+version_with_pods(struct version *v, const struct version *old,
+    const struct pod_spec *pods, size_t n, const struct service *s,
+    uint64_t now_us)
+{
+	struct pod_finder before = {.version = old};
+	uint16_t *weights = calloc(n + 1, sizeof *weights);
+	int rc = -1;
+
+	for (size_t i = 0; weights != NULL && i < n; i++)
+		weights[i] = pods[i].weight;
+	if (weights != NULL)
+		rc = version_alike(v, old, n, weights, s->terms->balance);
+	free(weights);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = take_pod(v, &before, &pods[i].address, pods[i].order,
+		    &s->terms->health, now_us);
+	pod_finder_fini(&before);
+	return rc == 0 ? index_stuck(v, s) : -1;
+}
+
+int
+service_set_pods(struct service *s, const struct version *old,
+    const struct pod_spec *pods, size_t n, uint64_t now_us)
+{
+	struct version *v = &s->versions[old->index];
+
+	version_clear(v);
+	*v = (struct version){.index = old->index};
+	return version_with_pods(v, old, pods, n, s, now_us);
 }
 
 struct service *

@@ -13,6 +13,7 @@ struct service_spec;
 struct version;
 struct address;
 struct pod;
+struct pod_spec;
 
 /*
  * Takes the matches and terms out of the spec, also on failure. Pods, tallies
@@ -46,8 +47,14 @@ int service_split(
  */
 void service_settle(struct service *s);
 
-/* The version's pod of that address, looked for from `hint` on; or NULL. */
-struct pod *version_pod(
-    const struct version *v, const struct address *address, size_t hint);
+/*
+ * Gives a copy, not yet settled, exactly these pods for the version that was
+ * `old` in the service it was copied from. -1 without memory.
+ */
+int service_set_pods(struct service *s, const struct version *old,
+    const struct pod_spec *pods, size_t n, uint64_t now_us);
+
+/* The version's pod of that address; or NULL. */
+struct pod *version_pod(const struct version *v, const struct address *address);
 
 #endif

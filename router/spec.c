@@ -34,6 +34,7 @@ free_service(struct service_spec *s)
 		free(s->versions[i].name);
 		free(s->versions[i].pods);
 		free(s->versions[i].pod_weights);
+		free(s->versions[i].pod_orders);
 		pod_tls_drop(s->versions[i].tls);
 	}
 	for (size_t i = 0; i < s->nrules; i++) {

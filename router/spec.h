@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "router/pod_state.h"
 #include "router/terms.h"
 
 struct match;
@@ -41,11 +42,20 @@ struct route_spec {
 	struct route_action *action; /* NULL: it only leads to the service */
 };
 
+/* One pod as it is wanted. */
+struct pod_spec {
+	struct address address;
+	uint16_t weight;      /* 1..POD_WEIGHT_MAX */
+	enum pod_order order; /* with which it joins */
+};
+
 struct version_spec {
 	char *name;
 	uint64_t weight; /* in 1/WEIGHT_ONE */
 	struct address *pods;
 	uint16_t *pod_weights; /* 1..POD_WEIGHT_MAX each; NULL = all 1 */
+	/* with which they join; NULL = none */
+	enum pod_order *pod_orders;
 	size_t npods;
 	enum pod_protocol protocol;
 	struct pod_tls *tls; /* held; NULL = in clear text */

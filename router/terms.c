@@ -45,8 +45,8 @@ terms_clear(struct terms *t)
 {
 	free(t->hash.name);
 	free(t->cohort.key.name);
-	free(t->health.path);
 	free(t->sticky.name);
 	sticky_key_drop(t->sticky.key);
+	health_rules_clear(&t->health);
 	*t = (struct terms){0};
 }

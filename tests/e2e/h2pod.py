@@ -185,9 +185,12 @@ class H2Connection:
             try:
                 # The h2 module takes and sends nothing behind a GOAWAY.
                 for kind, piece in whole_frames(buffer):
-                    if kind != GOAWAY:
-                        for event in self.h2.receive_data(piece):
-                            self.take(event)
+                    if kind == GOAWAY:
+                        self.pod.goaways.append(
+                            int.from_bytes(piece[13:17], "big"))
+                        continue
+                    for event in self.h2.receive_data(piece):
+                        self.take(event)
             finally:
                 self.flush()  # a GOAWAY, if it was no good
 
@@ -275,6 +278,7 @@ class H2Pod:
         self.connections = 0
         self.resumed = 0  # of these, by a TLS session
         self.asked, self.resets, self.pings = [], [], 0
+        self.goaways = []  # their codes
         self.open = set()
         self.server = None
         self.start()

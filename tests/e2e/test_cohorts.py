@@ -497,6 +497,35 @@ def test_weights_under_load_move_nobody_back(shop, three):
         assert seen == sorted(seen) and seen[-1] == "v2"
 
 
+def test_beside_a_sticky_cookie(shop, three):
+    """A newcomer gets both; the sticky one goes first while it holds."""
+    p = shop(two(three), service={**GIVEN, "sticky": {"cookie": "stay"}})
+    first = []
+    for _ in range(20):
+        answered = get(p.port)
+        uid, version = given(answered), answered.json()["appVersion"]
+        (stay,) = [v.split(";")[0] for v in answered.all("Set-Cookie")
+                   if v.startswith("stay=")]
+        first.append((f"uid={uid}", stay, version))
+    assert {v for _, _, v in first} == {"v1", "v2"}
+
+    def ask(*cookies):
+        answered = get(p.port, fields=[("Cookie", "; ".join(cookies))])
+        assert answered.status == 200
+        return answered
+    weigh(p, v1=100, v2=0)
+    for uid, stay, version in first:
+        kept = ask(stay, uid)
+        assert kept.json()["appVersion"] == version
+        assert kept.get("Set-Cookie") is None
+        # Who is known by the sticky one is no newcomer.
+        assert ask(stay).get("Set-Cookie") is None
+        assert ask(uid).json()["appVersion"] == "v1"
+    assert p.cli("weight", "shop", "v1=1", "v2=1").returncode == 0
+    for uid, _, version in first:
+        assert ask(uid).json()["appVersion"] == version
+
+
 def test_errors_in_the_config_are_told(shop, three):
     p = shop(two(three), service={"cohort": "client_ip"})
     p.config["services"]["shop"]["cohort"] = {"header": "X-User",

@@ -368,8 +368,10 @@ test_service(void **state)
 	assert_int_equal(h->fall, 5);
 	assert_int_equal(h->start_period_ms, 60000);
 	assert_true(h->initial_up);
-	assert_int_equal(h->status_min, 204);
-	assert_int_equal(h->status_max, 204);
+	assert_true(health_good_status(h, 204));
+	assert_false(health_good_status(h, 200));
+	assert_false(health_good_status(h, 205));
+	assert_null(h->body);
 	assert_int_equal(s->terms.error_min, 400);
 	assert_int_equal(s->terms.error_max, 499);
 	assert_int_equal(s->terms.error_grpc,
@@ -537,8 +539,17 @@ test_default_health(void **state)
 	assert_int_equal(h->fall, 3);
 	assert_int_equal(h->start_period_ms, 0);
 	assert_false(h->initial_up);
-	assert_int_equal(h->status_min, 200);
-	assert_int_equal(h->status_max, 299);
+	assert_int_equal(h->type, HEALTH_HTTP);
+	assert_int_equal(h->method, HEALTH_GET);
+	assert_null(h->host);
+	assert_int_equal(h->headers.n, 0);
+	assert_int_equal(h->port, 0);
+	assert_int_equal(h->fast_interval_ms, 0);
+	assert_false(health_good_status(h, 199));
+	assert_true(health_good_status(h, 200));
+	assert_true(health_good_status(h, 299));
+	assert_false(health_good_status(h, 300));
+	assert_null(h->body);
 	conf_free(c);
 }
 

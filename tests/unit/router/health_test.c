@@ -36,7 +36,10 @@ static const struct row rows[] = {
     /* bad checks of a starting pod do not count within start_period */
     {2, 3, 5000, POD_STARTING, "--------", "sssssssd"},
     {1, 1, 3000, POD_STARTING, "----", "sssd"},
-    {2, 1, 9000, POD_STARTING, "+-+-++", "sssssu"},
+    /* until the first good one: then they count at once */
+    {2, 1, 9000, POD_STARTING, "--+-++", "sssddu"},
+    {2, 2, 9000, POD_STARTING, "+-+-++", "sssssu"},
+    {2, 2, 9000, POD_STARTING, "---+--++", "sssssddu"},
     /* but those of any other state do */
     {2, 2, 9000, POD_UP, "--", "ud"},
     {1, 2, 9000, POD_STARTING, "+--", "uud"},
@@ -81,11 +84,145 @@ test_rows(void **state)
 	}
 }
 
+/* Interval 2 s, fast 500 ms; a state, checks in that state, which of both. */
+static void
+test_interval(void **state)
+{
+	static const struct {
+		enum pod_state now;
+		unsigned good, bad;
+		uint32_t interval_ms;
+	} cases[] = {
+	    {POD_STARTING, 0, 0, 500},
+	    {POD_STARTING, 1, 0, 500},
+	    {POD_STARTING, 0, 9, 500},
+	    {POD_UP, 0, 0, 2000},
+	    {POD_UP, 7, 0, 2000},
+	    {POD_UP, 0, 1, 500},
+	    {POD_DOWN, 0, 0, 2000},
+	    {POD_DOWN, 0, 3, 2000},
+	    {POD_DOWN, 1, 0, 500},
+	};
+	struct health_rules rules = {.interval_ms = 2000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct health h = {
+		    .good = cases[i].good, .bad = cases[i].bad};
+
+		rules.fast_interval_ms = 500;
+		assert_int_equal(health_interval(&rules, &h, cases[i].now),
+		    cases[i].interval_ms);
+		rules.fast_interval_ms = 0;
+		assert_int_equal(
+		    health_interval(&rules, &h, cases[i].now), 2000);
+	}
+}
+
+static void
+test_join(void **state)
+{
+	struct health_rules rules = {.enabled = true};
+	struct health h = {.good = 1, .bad = 2, .answered = true};
+
+	(void)state;
+	assert_int_equal(health_join(&rules, &h, 7), POD_STARTING);
+	assert_int_equal(h.good, 0);
+	assert_int_equal(h.bad, 0);
+	assert_false(h.answered);
+	assert_int_equal(h.joined_us, 7);
+	rules.initial_up = true;
+	assert_int_equal(health_join(&rules, &h, 8), POD_UP);
+	rules = (struct health_rules){0};
+	assert_int_equal(health_join(&rules, &h, 9), POD_UP);
+	assert_int_equal(h.joined_us, 9);
+}
+
+static void
+test_statuses(void **state)
+{
+	struct health_rules rules = {0};
+
+	(void)state;
+	health_add_statuses(&rules, 200, 204);
+	health_add_statuses(&rules, 404, 404);
+	health_add_statuses(&rules, 599, 599);
+	for (int s = -1; s < 1000; s++)
+		assert_int_equal(health_good_status(&rules, s),
+		    (s >= 200 && s <= 204) || s == 404 || s == 599);
+	health_add_statuses(&rules, 100, 599);
+	for (int s = 0; s < 1000; s++)
+		assert_int_equal(
+		    health_good_status(&rules, s), s >= 100 && s <= 599);
+}
+
+/* A few are checked nearly at once, more never later than the interval. */
+static void
+test_first_bounds(void **state)
+{
+	static const struct {
+		uint32_t interval_ms;
+		size_t n;
+		uint64_t most_us;
+	} cases[] = {
+	    {2000, 1, 10000},
+	    {2000, 3, 30000},
+	    {2000, 200, 2000000},
+	    {2000, 10000, 2000000},
+	    {1, 10000, 1000},
+	    {50, 4, 40000},
+	    {50, 6, 50000},
+	    {86400000, 60000, 600000000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct health_rules rules = {
+		    .interval_ms = cases[i].interval_ms};
+
+		for (uint64_t place = 0; place < 2000; place++)
+			assert_true(health_first_us(&rules, place, cases[i].n) <
+				    cases[i].most_us);
+	}
+}
+
+/*
+ * Of any run of places each twentieth of the window gets its share: all pods,
+ * or those of one service among many.
+ */
+static void
+test_first_even(void **state)
+{
+	static const size_t runs[] = {40, 100, 500, 10000};
+	const struct health_rules rules = {.interval_ms = 2000};
+	const size_t parts = 20;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+		for (uint64_t from = 0; from < 1000000; from += 99991) {
+			unsigned count[20] = {0};
+
+			for (uint64_t k = from; k < from + runs[i]; k++)
+				count[health_first_us(&rules, k, 10000) *
+				      parts / 2000000]++;
+			for (size_t part = 0; part < parts; part++) {
+				assert_true(count[part] + 3 >= runs[i] / parts);
+				assert_true(count[part] <= runs[i] / parts + 3);
+			}
+		}
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_interval),
+	    cmocka_unit_test(test_join),
+	    cmocka_unit_test(test_statuses),
+	    cmocka_unit_test(test_first_bounds),
+	    cmocka_unit_test(test_first_even),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,17 @@
 /*
- * One HTTP health check: connect, ask, read the whole answer, say how it
- * went; in what the pod speaks. Main only.
+ * One check of a pod: connect, ask, read the whole answer, say how it went; in
+ * what the pod speaks. Main only.
  */
-#ifndef CONTROL_CHECK_HTTP_H
-#define CONTROL_CHECK_HTTP_H
+#ifndef CONTROL_POD_CHECK_H
+#define CONTROL_POD_CHECK_H
 
 #include "base/address.h"
 #include "router/spec.h"
 
-struct check_http;
 struct event_base;
+struct pod_check;
 struct pod_tls;
+struct terms;
 struct tls_clients;
 
 enum check_result {
@@ -20,13 +21,11 @@ enum check_result {
 };
 
 struct check_wish {
-	const struct address *address;
+	const struct address *address; /* where to ask */
 	enum pod_protocol protocol;
 	struct pod_tls *tls;		 /* NULL = in clear text */
 	struct tls_clients *tls_clients; /* must outlive the check */
-	const char *path;
-	unsigned timeout_ms;	    /* over the whole check */
-	int status_min, status_max; /* what is good, inclusive */
+	struct terms *terms; /* ->health: what to ask, and what is good */
 };
 
 /* reason: "" when good, else like "connect: Connection refused". */
@@ -35,12 +34,12 @@ typedef void check_done(
 
 /*
  * Begins; the wish is not needed afterwards. done is called once, from the
- * loop and never from here, and may not be called after check_http_cancel();
+ * loop and never from here, and may not be called after pod_check_cancel();
  * the check is gone when it is called. NULL without memory.
  */
-struct check_http *check_http_new(struct event_base *base,
+struct pod_check *pod_check_new(struct event_base *base,
     const struct check_wish *wish, check_done *done, void *arg);
 /* Ends it without a word; NULL is fine. */
-void check_http_cancel(struct check_http *c);
+void pod_check_cancel(struct pod_check *c);
 
 #endif

@@ -1,0 +1,33 @@
+/*
+ * What was set at run time and outlives the process: out of the store into
+ * the first plan, and from each change into the store. Main thread only.
+ */
+#ifndef CONTROL_KEPT_H
+#define CONTROL_KEPT_H
+
+#include <stddef.h>
+
+struct plan;
+struct pods;
+struct spec;
+struct store;
+
+/*
+ * The plan of the file, with what the store has kept; the spec's weights are
+ * the file's again afterwards. NULL with the reason in why.
+ */
+struct plan *kept_first_plan(struct store *store, struct pods *pods,
+    struct spec *spec, unsigned nworkers, char *why, size_t why_size);
+
+/*
+ * Writes the weights of the plan that are not those of the file. Before a
+ * change of them is published, and when the file was read again.
+ */
+void kept_weights(
+    struct store *store, const struct plan *plan, const struct spec *file);
+
+/* Writes everything again, if something could not be written before. */
+void kept_catch_up(struct store *store, const struct pods *pods,
+    const struct plan *plan, const struct spec *file);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * The set of pods of each version while it runs: those of the file, plus and
+ * minus what people did, plus what names resolve to; and the way in and out
+ * of it. Main thread only.
+ */
+#ifndef CONTROL_PODS_H
+#define CONTROL_PODS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/control.h"
+#include "router/pod_state.h"
+
+struct address;
+struct event_base;
+struct events;
+struct mailbox;
+struct pod_member;
+struct pods;
+struct probes;
+struct publish;
+struct roster;
+struct spec;
+struct store;
+
+/* What it works on; all outlive it. */
+struct pods_parts {
+	struct event_base *base;
+	struct publish *publish;
+	struct roster *roster;
+	struct probes *probes;
+	struct events *events;
+	struct mailbox *const *workers;
+	unsigned nworkers;
+};
+
+/*
+ * With what the store has kept, for pods_apply() to the first plan; all else
+ * comes after pods_start(). NULL when that cannot be read, or without memory.
+ * The store outlives it.
+ */
+struct pods *pods_new(struct store *store);
+/* -1 without memory. */
+int pods_start(struct pods *p, const struct pods_parts *parts);
+/* Implies pods_stop(); NULL is fine. */
+void pods_free(struct pods *p);
+
+/*
+ * Puts what was done at run time into a spec just read from the file: before
+ * plan_build(), at start and at each reload. It changes nothing else until
+ * pods_commit() says that this spec is in force; a reload that fails just
+ * does not say so. -1 without memory.
+ */
+int pods_apply(struct pods *p, struct spec *spec);
+void pods_commit(struct pods *p);
+
+/*
+ * The changes. Service, version and pod must be in the plan in force, else
+ * `done` gets an error that says so; it may be NULL, and may be called before
+ * the function returns. An error means that nothing has changed.
+ */
+
+/* It joins as the service's checks say. An error when it is there already. */
+void pods_add(struct pods *p, const char *service, const char *version,
+    const struct address *address, uint16_t weight, control_done *done,
+    void *arg);
+
+/* How draining ended, or how it stands. */
+struct pods_outcome {
+	bool waited;	   /* for the end: else it has only begun */
+	bool timed_out;	   /* it was not idle before the time was over */
+	unsigned inflight; /* requests that are left */
+	unsigned cut;	   /* tunnels and requests that were ended */
+	uint64_t took_us;
+};
+
+/* The outcome is NULL with an error. */
+typedef void pods_done(
+    void *arg, const char *error, const struct pods_outcome *o);
+
+/* As long as timeouts.drain says. */
+#define PODS_TIMEOUT_DEFAULT UINT32_MAX
+
+struct pods_wait {
+	uint32_t timeout_ms; /* for what is in flight, waited for or not */
+	bool wait;	     /* done is told at its end, not its beginning */
+};
+
+/*
+ * Drains the pod; it is gone when nothing is in flight any more, or at the
+ * timeout, which cuts what is left.
+ */
+void pods_remove(struct pods *p, const char *service, const char *version,
+    const struct address *address, const struct pods_wait *wait,
+    pods_done *done, void *arg);
+
+/*
+ * Drain and maint: no new requests; tunnels end at the timeout, requests are
+ * never cut. None: back to what checks say, also from an ejection, and what
+ * was in maint is checked anew. Waiting plays no part then.
+ */
+void pods_order(struct pods *p, const char *service, const char *version,
+    const struct address *address, enum pod_order order,
+    const struct pods_wait *wait, pods_done *done, void *arg);
+
+/*
+ * The complete answer for a name that the config has as a pod: addresses
+ * that are new join, those that are missing drain and go. Weights (NULL =
+ * all 1) are those of the pods. n is 0 when the config has the name no
+ * longer. One plan, and none when nothing changed. An address that the file,
+ * people or another name give, too, stays as long as one of them does; one
+ * that people removed stays away as long as the name resolves to it.
+ */
+void pods_resolved(struct pods *p, const char *service, const char *version,
+    const char *name, const struct address *list, const uint16_t *weights,
+    size_t n);
+
+/* Where a pod comes from, and what people did to it; NULL: nobody knows it. */
+const struct pod_member *pods_member(struct pods *p, const char *service,
+    const char *version, const struct address *address);
+
+/* Writes all of it into the store, between store_begin() and store_end(). */
+void pods_save(const struct pods *p);
+
+/* A worker says that a pod that is gone has nothing in flight there. */
+void pods_on_idle(struct pods *p, struct pod *pod);
+/* A worker has cut what it was told to, that many. */
+void pods_on_cut(struct pods *p, struct pod *pod, unsigned n);
+
+/* Whoever waits is told "shutting down"; nothing changes any more. */
+void pods_stop(struct pods *p);
+
+#endif
