@@ -57,7 +57,7 @@ pick_enter(struct worker *w, const struct version *v, struct pod *pod)
 	v->tally->slots[w->index].inflight++;
 }
 
-/*
+/* Usually nothing was claimed, and nobody waits. */
 void
 pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 {
@@ -68,8 +68,8 @@ pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 	slot->inflight--;
 	if (own->claimed != 0 || slot->claimed != 0 || slot->queue != NULL)
 		waiting_has_room(w, v->tally, pod);
-	if (is_gone(pod) && atomic_load_explicit(&own->inflight,
-				memory_order_relaxed) == 0)
+	if (is_gone(pod) &&
+	    atomic_load_explicit(&own->inflight, memory_order_relaxed) == 0)
 		mailbox_send(w->to_main, &(struct message){
 					     .kind = MSG_POD_IDLE,
 					     .worker = w->index,

@@ -66,13 +66,13 @@ def test_first_come_first_served(one, work):
 
 
 def test_streams_of_one_connection(one, work):
-    p = one(pod_requests=2)
+    p = one()
     with H2Client(p.port) as c:
         streams = [c.request(path=f"/{i}") for i in range(30)]
-        wait_queued(p, 28)
+        wait_queued(p, 29)
         work.open()
         assert {r.status for r in c.responses(streams)} == {200}
-    assert work.order == [f"/{i}" for i in range(30)] and work.most == 2
+    assert work.order == [f"/{i}" for i in range(30)] and work.most == 1
 
 
 def test_pipelined_requests_wait_in_turn(one, work):
