@@ -15,6 +15,7 @@
 #include "admin/call.h"
 #include "admin/endpoints.h"
 #include "admin/socket.h"
+#include "admin/streams.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
@@ -39,6 +40,7 @@ struct admin {
 	size_t nlisteners;
 	struct event *resume; /* fires all the time */
 	struct call_list calls;
+	struct streams *streams;
 };
 
 static void
@@ -48,7 +50,7 @@ on_request(struct evhttp_request *request, void *arg)
 	struct call *c;
 
 	CHECK_OBJ(a, ADMIN_MAGIC);
-	c = call_new(&a->calls, a->control, request);
+	c = call_new(&a->calls, a->control, a->streams, request);
 	if (c == NULL)
 		evhttp_send_reply(request, HTTP_INTERNAL, NULL, NULL);
 	else
@@ -141,7 +143,8 @@ admin_new(struct control *c, char *why, size_t why_size)
 	a->control = c;
 	LIST_INIT(&a->calls);
 	a->http = evhttp_new(control_base(c));
-	if (a->http == NULL)
+	a->streams = streams_new(c);
+	if (a->http == NULL || a->streams == NULL)
 		goto fail;
 	evhttp_set_gencb(a->http, on_request, a);
 	evhttp_set_timeout(a->http, REQUESTER_TIMEOUT);
@@ -166,6 +169,7 @@ admin_free(struct admin *a)
 		return;
 	CHECK_OBJ(a, ADMIN_MAGIC);
 	call_abandon(&a->calls);
+	streams_free(a->streams);
 	socket_unlink(&a->socket);
 	if (a->resume != NULL)
 		event_free(a->resume);

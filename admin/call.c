@@ -23,6 +23,7 @@
 struct call {
 	unsigned magic;
 	struct control *control;
+	struct streams *streams;
 	struct evhttp_request *request; /* NULL once abandoned */
 	char *args[CALL_ARGS_MAX];
 	struct evkeyvalq query;
@@ -32,7 +33,7 @@ struct call {
 
 struct call *
 call_new(struct call_list *list, struct control *control,
-    struct evhttp_request *request)
+    struct streams *streams, struct evhttp_request *request)
 {
 	struct call *c = calloc(1, sizeof *c);
 
@@ -40,6 +41,7 @@ call_new(struct call_list *list, struct control *control,
 		return NULL;
 	c->magic = CALL_MAGIC;
 	c->control = control;
+	c->streams = streams;
 	c->request = request;
 	LIST_INSERT_HEAD(list, c, link);
 	return c;
@@ -74,6 +76,22 @@ call_control(const struct call *c)
 {
 	CHECK_OBJ(c, CALL_MAGIC);
 	return c->control;
+}
+
+struct streams *
+call_streams(const struct call *c)
+{
+	CHECK_OBJ(c, CALL_MAGIC);
+	return c->streams;
+}
+
+struct evhttp_request *
+call_take(struct call *c)
+{
+	struct evhttp_request *request = call_request(c);
+
+	call_free(c);
+	return request;
 }
 
 const char *

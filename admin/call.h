@@ -16,6 +16,7 @@ struct control;
 struct evbuffer;
 struct evhttp_request;
 struct json_t;
+struct streams;
 
 /* Calls not yet answered. */
 LIST_HEAD(call_list, call);
@@ -28,7 +29,7 @@ LIST_HEAD(call_list, call);
 
 /* Joins the list until it is answered. NULL without memory. */
 struct call *call_new(struct call_list *list, struct control *control,
-    struct evhttp_request *request);
+    struct streams *streams, struct evhttp_request *request);
 /*
  * The server goes away, and the requests with it: the calls live on until
  * they are answered, and those answers go nowhere.
@@ -36,6 +37,8 @@ struct call *call_new(struct call_list *list, struct control *control,
 void call_abandon(struct call_list *list);
 
 struct control *call_control(const struct call *c);
+/* Where answers go that do not end. */
+struct streams *call_streams(const struct call *c);
 
 /* Percent-decoded; i counts the variable segments of the path. */
 const char *call_arg(const struct call *c, size_t i);
@@ -64,6 +67,8 @@ struct span call_body(const struct call *c);
 void call_reply(
     struct call *c, int status, const char *type, struct evbuffer *body);
 void call_json(struct call *c, int status, struct json_t *value);
+/* Another way to answer: the request is the caller's, and the call is gone. */
+struct evhttp_request *call_take(struct call *c);
 /* {"error": "..."} */
 void call_error(struct call *c, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -33,14 +33,17 @@ static int
 read_version(json_t *json, struct version_view *v, json_error_t *error)
 {
 	json_int_t requests, errors;
+	int panic = 0;
 	json_t *pods;
 
 	if (json_unpack_ex(json, error, 0,
-		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s:o}", "name",
+		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s?b, s:o}", "name",
 		&v->name, "weight", &v->weight, "share", &v->share, "requests",
 		&requests, "errors", &errors, "error_ratio", &v->error_ratio,
-		"p50_ms", &v->p50_ms, "p99_ms", &v->p99_ms, "pods", &pods) != 0)
+		"p50_ms", &v->p50_ms, "p99_ms", &v->p99_ms, "panic", &panic,
+		"pods", &pods) != 0)
 		return -1;
+	v->panic = panic;
 	v->requests = (uint64_t)requests;
 	v->errors = (uint64_t)errors;
 	v->pods = calloc(json_array_size(pods) + 1, sizeof *v->pods);

@@ -5,6 +5,7 @@
 #ifndef ADMIN_DOCUMENT_H
 #define ADMIN_DOCUMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct version_view {
 	double p50_ms, p99_ms;
 	struct pod_view *pods;
 	size_t npods, npods_up;
+	bool panic; /* all pods are asked, up or not */
 };
 
 struct service_view {

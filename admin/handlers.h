@@ -28,6 +28,7 @@ void pod_patch(struct call *c);
 void pod_delete(struct call *c);
 void reload_post(struct call *c);
 void explain_post(struct call *c);
+void events_get(struct call *c);
 
 /* Adds "warning" to it when what was just changed is not kept. */
 bool set_state_warning(struct call *c, struct json_t *json);

@@ -150,6 +150,50 @@ write_pods_up(struct scrape *m, const char *name)
 }
 
 static void
+write_pods_state(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++) {
+		const struct version *v = m->rows[i].version;
+
+		for (size_t k = 0; k < v->npods; k++)
+			for (int s = 0; s < POD_STATE_COUNT; s++)
+				evbuffer_add_printf(m->out,
+				    "%s{%s,pod=\"%s\",state=\"%s\"} %d\n", name,
+				    m->rows[i].labels, v->pods[k]->address.text,
+				    pod_state_name((enum pod_state)s),
+				    (int)v->pods[k]->state == s);
+	}
+}
+
+static void
+write_state_changes(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		for (int s = 0; s < POD_STATE_COUNT; s++)
+			evbuffer_add_printf(m->out,
+			    "%s{%s,state=\"%s\"} %" PRIu64 "\n", name,
+			    m->rows[i].labels,
+			    pod_state_name((enum pod_state)s),
+			    m->rows[i].version->tally->moves[s]);
+}
+
+static void
+write_ejections(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].version->tally->ejections);
+}
+
+static void
+write_panic(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %d\n", name,
+		    m->rows[i].labels, m->rows[i].version->panic);
+}
+
+static void
 write_pods_inflight(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++) {
@@ -229,6 +273,15 @@ static const struct family {
 	"Measured share of a version over the last window, 0 to 1.",
 	write_shares},
     {"shunt_pod_up", "gauge", "1 when a pod takes requests.", write_pods_up},
+    {"shunt_pod_state", "gauge", "1 for the state that a pod is in.",
+	write_pods_state},
+    {"shunt_pod_state_changes_total", "counter",
+	"How often a pod of the version came into the state.",
+	write_state_changes},
+    {"shunt_pod_ejections_total", "counter",
+	"Pods ejected because they failed on live traffic.", write_ejections},
+    {"shunt_version_panic", "gauge",
+	"1 while so few pods are up that all are asked.", write_panic},
     {"shunt_pod_inflight", "gauge", "Requests a pod is working on.",
 	write_pods_inflight},
     {"shunt_connections", "gauge", "Open client connections.",

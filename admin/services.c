@@ -5,6 +5,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
 #include "control/window.h"
@@ -13,12 +14,27 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* Why it is in its state, and for how long yet where that is known. */
+static json_t *
+reason_json(const struct pod *p)
+{
+	const uint64_t now = clock_now_us(), until = p->record.until_us;
+	char words[sizeof p->reason + OPT_TEXT_MAX + 16], left[OPT_TEXT_MAX];
+
+	if (p->state != POD_EJECTED || until <= now)
+		return json_string(p->reason);
+	opt_format(OPT_DURATION, (until - now + 999999) / 1000000 * 1000, left,
+	    sizeof left);
+	snprintf(words, sizeof words, "%s, back in %s", p->reason, left);
+	return json_string(words);
+}
+
 json_t *
 pod_json(const struct pod *p)
 {
-	return json_pack("{s:s, s:s, s:I, s:s}", "address", p->address.text,
+	return json_pack("{s:s, s:s, s:I, s:o}", "address", p->address.text,
 	    "state", pod_state_name(p->state), "inflight",
-	    (json_int_t)pod_inflight(p), "reason", p->reason);
+	    (json_int_t)pod_inflight(p), "reason", reason_json(p));
 }
 
 static json_t *
@@ -44,13 +60,14 @@ version_json(const struct control *control, const struct service *s,
 	windows_read(control_windows(control), s, v->index, &view);
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
-	return json_pack("{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:o}",
-	    "name", v->name, "weight", weight, "share", view.share, "requests",
+	return json_pack(
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o}", "name",
+	    v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
-	    "pods", pods_json(v));
+	    "panic", v->panic, "pods", pods_json(v));
 }
 
 /* All since the start. Null without a mirror. */

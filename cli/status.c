@@ -33,7 +33,8 @@ version_row(struct table *t, const struct version_view *v)
 	table_cell(t, "%.2f", v->error_ratio * 100);
 	table_cell(t, "%.1f ms", v->p50_ms);
 	table_cell(t, "%.1f ms", v->p99_ms);
-	table_cell(t, "%zu/%zu", v->npods_up, v->npods);
+	table_cell(
+	    t, "%zu/%zu%s", v->npods_up, v->npods, v->panic ? " panic" : "");
 }
 
 static void

@@ -51,6 +51,8 @@ struct option {
 	const char *const *words;
 };
 
+#define HOUR 3600000u /* of durations, which are in milliseconds */
+
 #define OPTION_FIELD(type, member) \
 	.offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "conf/certificate.h"
 
 static void
@@ -37,4 +38,13 @@ pod_trust_new(struct trust *trust, char *name, struct certificate *own)
 	p->name = name;
 	p->own = own;
 	return p;
+}
+
+bool
+pod_trust_suits(const struct pod_tls *tls, const struct address *address)
+{
+	const struct pod_trust *t = (const struct pod_trust *)tls;
+
+	return t == NULL || t->trust == NULL || t->name != NULL ||
+	       !address_is_unix(address);
 }

@@ -5,8 +5,11 @@
 #ifndef CONF_POD_TRUST_H
 #define CONF_POD_TRUST_H
 
+#include <stdbool.h>
+
 #include "router/pod_tls.h"
 
+struct address;
 struct certificate;
 struct trust;
 
@@ -21,5 +24,11 @@ struct pod_trust {
 /* Takes the references and the name, also on failure; NULL without memory. */
 struct pod_trust *pod_trust_new(
     struct trust *trust, char *name, struct certificate *own);
+
+/*
+ * Whether a pod of that address can be who it is to be: without a name that
+ * is its IP address, which a Unix socket has not. NULL: in clear text, it can.
+ */
+bool pod_trust_suits(const struct pod_tls *tls, const struct address *address);
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "conf/tables.h"
 
-#define HOUR	       3600000u
 #define PATH_BYTES_MAX 2048u
 #define WHY_MAX	       256u
 #define HEALTH(field, least, most)                                \

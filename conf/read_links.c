@@ -188,19 +188,15 @@ default_tls(struct errors *e, const struct node *service)
 	return make_pod_tls(e, service, keys, NULL);
 }
 
-/* A certificate is for a name or an IP address; a Unix socket has neither. */
 static void
 check_names(
     struct errors *e, const struct node *version, const struct version_spec *v)
 {
-	const struct pod_trust *t = (const struct pod_trust *)v->tls;
 	const struct node *pod =
 	    v->npods > 0 ? node_get(version, "pods")->first : NULL;
 
-	if (t == NULL || t->trust == NULL || t->name != NULL)
-		return;
 	for (size_t i = 0; i < v->npods; i++, pod = pod->next)
-		if (address_is_unix(&v->pods[i]))
+		if (!pod_trust_suits(v->tls, &v->pods[i]))
 			errors_add(e, pod->at,
 			    "a Unix socket has no IP address to be verified: "
 			    "expected \"name\" or \"verify: false\" in "

@@ -39,6 +39,7 @@ extern const struct option load_options[];	  /* struct load_limits */
 extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option health_options[];	  /* struct health_rules */
 extern const struct option balance_options[];	  /* struct service_spec */
+extern const struct option outlier_options[];	  /* struct outlier_rules */
 extern const struct option cohort_options[];	  /* of read_cohort() */
 extern const struct option sticky_options[];	  /* struct sticky */
 extern const struct option route_options[];	  /* struct route_spec */
@@ -67,6 +68,7 @@ option_reader read_authority;  /* char *: a host, perhaps with a port */
 option_reader read_balance;    /* struct service_spec */
 option_reader read_load;       /* struct load_limits */
 option_reader read_mirror;     /* struct mirror_spec */
+option_reader read_outlier;    /* struct outlier_rules */
 option_reader read_cohort;     /* struct cohort */
 option_reader read_hash_name;  /* struct hash_key, by the row's own key */
 option_reader read_seconds;    /* uint64_t, milliseconds: of whole seconds */

@@ -21,12 +21,15 @@
 #include "control/kept.h"
 #include "control/listeners.h"
 #include "control/machine.h"
+#include "control/outlier.h"
+#include "control/panic.h"
 #include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
 #include "control/roster.h"
 #include "control/store.h"
+#include "control/warmup.h"
 #include "control/weights.h"
 #include "control/window.h"
 #include "proxy/access_log.h"
@@ -72,6 +75,8 @@ struct control {
 	struct store *store;
 	struct pods *pods;
 	struct probes *probes;
+	struct outliers *outliers;
+	struct warmup *warmup;
 	struct windows *windows;
 	struct reload *reload;
 	struct access_log *log;
@@ -97,6 +102,10 @@ control_stop(struct control *c)
 	c->state = CONTROL_STOPPED;
 	if (c->probes != NULL)
 		probes_stop(c->probes);
+	if (c->outliers != NULL)
+		outliers_stop(c->outliers);
+	if (c->warmup != NULL)
+		warmup_stop(c->warmup);
 	if (c->roster != NULL)
 		roster_stop(c->roster);
 	if (c->pods != NULL)
@@ -156,6 +165,8 @@ control_drain(struct control *c, const char *signal_name)
 	    control_connections(c), ms);
 	c->state = CONTROL_DRAINING;
 	probes_stop(c->probes);
+	outliers_stop(c->outliers);
+	warmup_stop(c->warmup);
 	roster_stop(c->roster);
 	pods_stop(c->pods);
 	reload_stop(c->reload);
@@ -230,6 +241,9 @@ control_on_message(void *arg, const struct message *m)
 	case MSG_DRAINED:
 		control_on_drained(c, m->worker);
 		break;
+	case MSG_POD_FAILS:
+		outliers_look(c->outliers);
+		break;
 	case MSG_PLAN:
 	case MSG_LISTENER_ADD:
 	case MSG_LISTENER_GREET:
@@ -239,6 +253,17 @@ control_on_message(void *arg, const struct message *m)
 	case MSG_STOP:
 		WRONG("message for a worker sent to main");
 	}
+}
+
+static void
+control_on_plan(void *arg, const struct plan *old, const struct plan *new)
+{
+	struct control *c = arg;
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	panic_compare(c->events, old, new);
+	outliers_look(c->outliers);
+	warmup_look(c->warmup);
 }
 
 static void
@@ -382,6 +407,10 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->roster = roster_new(c->base, c->publish, c->events);
 	if (c->roster != NULL)
 		c->probes = probes_new(c->base, c->roster);
+	if (c->roster != NULL)
+		c->outliers = outliers_new(c->base, c->publish, c->roster);
+	if (c->roster != NULL)
+		c->warmup = warmup_new(c->base, c->publish, c->roster);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
 	    .nworkers = c->nworkers,
@@ -395,8 +424,11 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
+	    c->outliers == NULL || c->warmup == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
+	publish_watch(c->publish, control_on_plan, c);
+	control_on_plan(c, NULL, plan);
 	return control_start_pods(c, plan, conf->spec);
 }
 
@@ -489,6 +521,8 @@ control_free(struct control *c)
 	reload_free(c->reload);
 	probes_free(c->probes);
 	pods_free(c->pods);
+	outliers_free(c->outliers);
+	warmup_free(c->warmup);
 	roster_free(c->roster);
 	windows_free(c->windows);
 	publish_free(c->publish);

@@ -18,6 +18,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_PANIC] = "panic",
 };
 
 const char *
@@ -122,12 +123,35 @@ events_weights(struct events *ev, const char *service, const char *words)
 }
 
 void
+events_panic(struct events *ev, const char *service, const char *version,
+    bool on, const char *reason)
+{
+	if (on)
+		log_warn("version %s/%s panic: %s", service, version, reason);
+	else
+		log_info("version %s/%s panic is over: %s", service, version,
+		    reason);
+	add(ev, &(struct event_record){.kind = EVENT_PANIC,
+		    .service = service,
+		    .version = version,
+		    .from = on ? "off" : "on",
+		    .to = on ? "on" : "off",
+		    .reason = reason});
+}
+
+void
 events_reload(struct events *ev, const char *error)
 {
 	if (error == NULL)
 		log_info("reload: in force");
 	add(ev, &(struct event_record){.kind = EVENT_RELOAD,
 		    .reason = error != NULL ? error : "in force"});
+}
+
+uint64_t
+events_last(const struct events *ev)
+{
+	return ev->last;
 }
 
 const struct event_record *

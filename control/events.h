@@ -6,6 +6,7 @@
 #ifndef CONTROL_EVENTS_H
 #define CONTROL_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ enum event_kind {
 	EVENT_POD,     /* changed its state */
 	EVENT_WEIGHTS, /* were shifted */
 	EVENT_RELOAD,  /* of the config file, good or not */
+	EVENT_PANIC,   /* of a version began or ended: from, to "on", "off" */
 	EVENT_KIND_COUNT,
 };
 
@@ -56,8 +58,14 @@ const char *event_kind_name(enum event_kind kind);
 void events_pod(struct events *ev, const char *service, const char *version,
     const char *pod, const char *from, const char *to, const char *reason);
 void events_weights(struct events *ev, const char *service, const char *words);
+/* It is on, or no longer. */
+void events_panic(struct events *ev, const char *service, const char *version,
+    bool on, const char *reason);
 /* NULL: the config is in force; an error was logged already. */
 void events_reload(struct events *ev, const char *error);
+
+/* Of the latest; 0 = there was none. */
+uint64_t events_last(const struct events *ev);
 
 /*
  * The kept ones in order: the oldest whose id is above `after` (0: of all);

@@ -266,7 +266,7 @@ tell_pods(struct explanation *e, const struct choice *c)
 
 	if (wanted->npods == 0)
 		tell(e, " %s has no pods", wanted->name);
-	else if (wanted->nready == 0)
+	else if (wanted->nup == 0)
 		tell(e, " Of %zu pods of %s none is up", wanted->npods,
 		    wanted->name);
 	if (v->nready == 0) {
@@ -275,8 +275,13 @@ tell_pods(struct explanation *e, const struct choice *c)
 	}
 	if (v != wanted)
 		tell(e, ", so stable %s stands in.", v->name);
-	tell(e, " %zu of %zu pods of %s %s up; ", v->nready, v->npods, v->name,
-	    v->nready == 1 ? "is" : "are");
+	else if (v->nup == 0)
+		tell(e, ".");
+	tell(e, " %zu of %zu pods of %s %s up; ", v->nup, v->npods, v->name,
+	    v->nup == 1 ? "is" : "are");
+	if (v->panic)
+		tell(e, "in panic all %zu that are not new are asked; ",
+		    v->nready);
 	if (e->pod != NULL)
 		tell(e, "the cookie picks %s.", e->pod->address.text);
 	else
@@ -308,7 +313,7 @@ find_share(const struct service *s, const struct request *r,
 		share.weights = ruleset_weights(s->rules, c->rule);
 	} else if (!c->stuck) {
 		for (size_t i = 0; i < s->nversions; i++)
-			room[i] = s->versions[i].weight;
+			room[i] = ramp_weight(s, i);
 		share.weights = room;
 	}
 	share.open = is_open(s, r, share.weights);

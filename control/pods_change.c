@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/opt.h"
 #include "conf/conf.h"
+#include "conf/pod_trust.h"
 #include "control/pod_set.h"
 #include "control/pods_state.h"
 #include "control/publish.h"
@@ -77,9 +78,11 @@ keep(struct pods *p, const struct target *t)
 
 /* Whether it may join; else why not. */
 static bool
-may_add(const struct target *t, const struct address *address, char *why,
-    size_t size)
+may_add(const struct pods *p, const struct target *t,
+    const struct address *address, char *why, size_t size)
 {
+	const struct service *s;
+	const struct version *v = pods_version(p, t->set, &s);
 	const char *wrong = NULL;
 
 	if (t->member != NULL && t->member->leaving)
@@ -88,6 +91,8 @@ may_add(const struct target *t, const struct address *address, char *why,
 		wrong = "is there already";
 	else if (pod_set_size(t->set) >= PODS_MAX)
 		wrong = "is one too many";
+	else if (v != NULL && !pod_trust_suits(v->tls, address))
+		wrong = "has no IP address to be verified, and \"tls\" no name";
 	if (wrong != NULL)
 		snprintf(why, size, "pod %s of version %s of service %s %s",
 		    address->text, pod_set_version(t->set),
@@ -106,7 +111,7 @@ pods_add(struct pods *p, const char *service, const char *version,
 
 	CHECK_OBJ(p, PODS_MAGIC);
 	if (!find_target(p, service, version, address, &t, why, sizeof why) ||
-	    !may_add(&t, address, why, sizeof why))
+	    !may_add(p, &t, address, why, sizeof why))
 		goto fail;
 	snprintf(why, sizeof why, "out of memory");
 	t.member = pod_set_get(t.set, address);

@@ -458,7 +458,7 @@ probes_adopt(struct probes *p, const struct service *s, struct checked *ch,
 				    probes_find(p, v->pods[k]), ch, v, joined);
 			up += v->pods[k]->state == POD_UP;
 		}
-		if (up != v->nready)
+		if (up != v->nup)
 			roster_dirty(p->roster, s->name);
 	}
 }

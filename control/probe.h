@@ -1,6 +1,6 @@
 /*
  * Active health checks: one probe per pod of the plan in force; what they
- * find goes to the roster. A pod in maint is not checked, and joins anew when
+ * find goes to the roster. A pod in maint is not checked, and at once when
  * that ends; all others are, whatever their state. Main only.
  */
 #ifndef CONTROL_PROBE_H

@@ -44,6 +44,8 @@ struct publish {
 	struct publications all;  /* oldest first */
 	struct mailbox **workers; /* by worker */
 	uint64_t *acked;	  /* by worker: serial it has answered last */
+	publish_watcher *watch;
+	void *watch_arg;
 };
 
 static struct edition *
@@ -151,6 +153,14 @@ publish_worker(struct publish *p, unsigned worker, struct mailbox *to)
 	p->workers[worker] = to;
 }
 
+void
+publish_watch(struct publish *p, publish_watcher *watch, void *arg)
+{
+	CHECK_OBJ(p, PUBLISH_MAGIC);
+	p->watch = watch;
+	p->watch_arg = arg;
+}
+
 struct plan *
 publish_current(const struct publish *p)
 {
@@ -183,6 +193,7 @@ publish_plan(struct publish *p, struct plan *plan, struct conf *conf,
 {
 	struct edition *edition;
 	struct publication *pub;
+	struct plan *old;
 
 	CHECK_OBJ(p, PUBLISH_MAGIC);
 	if (p->stopped)
@@ -199,8 +210,8 @@ publish_plan(struct publish *p, struct plan *plan, struct conf *conf,
 	pub->done = done;
 	pub->arg = arg;
 
-	plan_retire(p->current, plan);
-	plan_drop(p->current);
+	old = p->current;
+	plan_retire(old, plan);
 	p->current = plan;
 	if (conf != NULL) {
 		edition_drop(p->edition);
@@ -213,6 +224,9 @@ publish_plan(struct publish *p, struct plan *plan, struct conf *conf,
 				       .settings = &edition->conf->settings});
 	log_debug("plan %llu: sent to %u workers",
 	    (unsigned long long)plan->generation, p->nworkers);
+	if (p->watch != NULL)
+		p->watch(p->watch_arg, old, plan);
+	plan_drop(old);
 	return 0;
 }
 

@@ -23,6 +23,14 @@ struct publish *publish_new(
 /* Where to send to the worker; all must be known before publish_plan(). */
 void publish_worker(struct publish *p, unsigned worker, struct mailbox *to);
 
+/*
+ * Called with each plan when it is put in the place of another one. It may
+ * not publish. One watcher; NULL ends it.
+ */
+typedef void publish_watcher(
+    void *arg, const struct plan *old, const struct plan *new);
+void publish_watch(struct publish *p, publish_watcher *watch, void *arg);
+
 /* In force: published last. Owned by publish. */
 struct plan *publish_current(const struct publish *p);
 const struct conf *publish_conf(const struct publish *p);

@@ -13,6 +13,7 @@
 #include "control/publish.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/tally.h"
 
 #define ROSTER_MAGIC 0x4057e001u
 /* How long until a plan that found no memory is tried again. */
@@ -180,6 +181,27 @@ roster_on_maint(
 	r->maint_arg = arg;
 }
 
+static void
+count_move(const struct roster *r, const char *service, const char *version,
+    enum pod_state to)
+{
+	const struct service *s =
+	    plan_service(publish_current(r->publish), service);
+	const struct version *v =
+	    s != NULL ? service_version(s, version) : NULL;
+
+	if (v != NULL)
+		v->tally->moves[to]++;
+}
+
+/* As far as a plan minds: up or not, and counted by panic or not. */
+static bool
+are_alike(enum pod_state a, enum pod_state b)
+{
+	return (a == POD_UP) == (b == POD_UP) &&
+	       pod_is_known(a) == pod_is_known(b);
+}
+
 bool
 roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason)
@@ -194,7 +216,8 @@ roster_settle(struct roster *r, const char *service, const char *version,
 		return false;
 	events_pod(r->events, service, version, pod->address.text,
 	    pod_state_name(was), pod_state_name(pod->state), pod->reason);
-	if ((was == POD_UP) != (pod->state == POD_UP))
+	count_move(r, service, version, pod->state);
+	if (!are_alike(was, pod->state))
 		roster_dirty(r, service);
 	return true;
 }

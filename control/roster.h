@@ -29,8 +29,8 @@ bool roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason);
 
 /*
- * Tells when a pod is to be in maint or no longer, before its state is settled,
- * so that pod->checked may still be written. One listener; NULL ends it.
+ * Tells, before its state is settled, that a pod is to be in maint or no
+ * longer. One listener; NULL ends it.
  */
 void roster_on_maint(
     struct roster *r, void (*told)(void *arg, struct pod *pod), void *arg);

@@ -32,7 +32,8 @@ enum message_kind {
 	MSG_POD_IDLE,	 /* a pod that is gone has nothing in flight here */
 	MSG_POD_WAS_CUT, /* in answer to MSG_POD_CUT */
 	MSG_LISTENER_CLOSED,
-	MSG_DRAINED, /* no client connection is left */
+	MSG_DRAINED,   /* no client connection is left */
+	MSG_POD_FAILS, /* one has: see router/outlier.h */
 };
 
 struct message {

@@ -22,32 +22,27 @@
  * that fails fast would be the best of all. */
 #define FAILURE_US 1000000u
 
-static uint64_t *
-avoid_until(const struct worker *w, struct pod *pod)
-{
-	return &pod->slots[w->index].avoid_until_us;
-}
-
 static bool
 is_gone(const struct pod *pod)
 {
 	return atomic_load_explicit(&pod->gone, memory_order_relaxed);
 }
 
-/*
- * It refused lately, or main has taken it away since the plan was made: only
- * when there is no other.
- */
-static bool
-avoided(const struct worker *w, struct pod *pod, uint64_t now_us)
-{
-	return *avoid_until(w, pod) > now_us || is_gone(pod);
-}
-
 void
 pick_avoid(struct worker *w, struct pod *pod)
 {
-	*avoid_until(w, pod) = loop_now(&w->loop) + AVOID_US;
+	pod->slots[w->index].avoid_until_us = loop_now(&w->loop) + AVOID_US;
+}
+
+/*
+ * It refused lately, is suspected, or main has taken it away since the plan was
+ * made: only when there is no other. In panic suspicion does not count.
+ */
+static bool
+is_avoided(struct worker *w, const struct pod *pod, bool panic)
+{
+	return pod->slots[w->index].avoid_until_us > loop_now(&w->loop) ||
+	       (outlier_suspect(&pod->row) && !panic) || is_gone(pod);
 }
 
 void
@@ -136,7 +131,7 @@ walk(struct worker *w, struct pick_errand *r, bool tried, bool shunned)
 		struct pod *pod = v->ready[at % v->nready];
 
 		if (was_tried(r, pod) == tried &&
-		    avoided(w, pod, loop_now(&w->loop)) == shunned &&
+		    is_avoided(w, pod, r->version->panic) == shunned &&
 		    has_taken(w, r, pod))
 			return pod;
 	}
@@ -151,7 +146,7 @@ is_worth_waiting(struct worker *w, const struct pick_errand *r, bool untried)
 	const size_t most = v->nready < WALK_MAX ? v->nready : WALK_MAX;
 
 	for (size_t i = 0; i < most; i++)
-		if (!avoided(w, v->ready[i], loop_now(&w->loop)) &&
+		if (!is_avoided(w, v->ready[i], r->version->panic) &&
 		    !(untried && was_tried(r, v->ready[i])))
 			return true;
 	return false;
@@ -185,7 +180,7 @@ pick_with_room(struct worker *w, struct pick_errand *r, struct pick *pick)
 		pod = balance_pick(r->service->terms->balance, pick);
 		if (pod == NULL)
 			break;
-		if (!avoided(w, pod, loop_now(&w->loop)) &&
+		if (!is_avoided(w, pod, r->version->panic) &&
 		    has_taken(w, r, pod))
 			return pod;
 		not_these[n++] = pod;
@@ -250,7 +245,7 @@ pick_pod(struct worker *w, struct pick_errand *r)
 		return pick_limited(w, r, &pick);
 	r->lack = LACK_POD;
 	first = balance_pick(r->service->terms->balance, &pick);
-	if (first == NULL || !avoided(w, first, pick.now_us))
+	if (first == NULL || !is_avoided(w, first, v->panic))
 		return first;
 	memcpy(not_these, r->tried, n * sizeof(struct pod *));
 	pick.tried = not_these;
@@ -261,7 +256,7 @@ pick_pod(struct worker *w, struct pick_errand *r)
 		pod = balance_pick(r->service->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
 			return first;
-		if (!avoided(w, pod, pick.now_us))
+		if (!is_avoided(w, pod, v->panic))
 			return pod;
 	}
 	return first;
@@ -270,8 +265,7 @@ pick_pod(struct worker *w, struct pick_errand *r)
 struct pod *
 pick_stuck(struct worker *w, struct pick_errand *r, struct pod *pod)
 {
-	if (pod == NULL || was_tried(r, pod) ||
-	    avoided(w, pod, loop_now(&w->loop)))
+	if (pod == NULL || was_tried(r, pod) || is_avoided(w, pod, false))
 		return NULL;
 	if (!load_limited(&r->service->terms->limits))
 		return pod;

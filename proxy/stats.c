@@ -14,13 +14,16 @@ is_error(const struct service *s, int status, int grpc_status)
 		   (s->terms->error_grpc >> grpc_status & 1) != 0);
 }
 
-void
+bool
 stats_answer(const struct service *s, const struct version *v, unsigned worker,
     int status, int grpc_status, uint64_t duration_us)
 {
+	const bool error = is_error(s, status, grpc_status);
+
 	tally_answer(v->tally, worker, status, duration_us);
-	if (is_error(s, status, grpc_status))
+	if (error)
 		tally_error(v->tally, worker, REASON_STATUS);
+	return error;
 }
 
 void

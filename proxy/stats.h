@@ -2,6 +2,7 @@
 #ifndef PROXY_STATS_H
 #define PROXY_STATS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/errs.h"
@@ -11,10 +12,10 @@ struct version;
 
 /*
  * An answer of the version's pod; its status, or its grpc-status (GRPC_NONE:
- * it has none), may count as an error of the version, once. Durations in
- * microseconds since the request's head.
+ * it has none), may count as an error of the version, once; true when it
+ * does. Durations in microseconds since the request's head.
  */
-void stats_answer(const struct service *s, const struct version *v,
+bool stats_answer(const struct service *s, const struct version *v,
     unsigned worker, int status, int grpc_status, uint64_t duration_us);
 
 /* An attempt that failed without a complete answer, retried or not. */

@@ -201,7 +201,7 @@ set_identity(SSL *ssl, const struct pod_trust *t, const struct address *a)
 		return SSL_set_tlsext_host_name(ssl, t->name) &&
 		       SSL_set1_host(ssl, t->name);
 	if (address_is_unix(a))
-		return t->trust == NULL;
+		return pod_trust_suits(&t->base, a);
 	if (a->sa.ss_family == AF_INET6)
 		return X509_VERIFY_PARAM_set1_ip(param,
 		    ((const struct sockaddr_in6 *)&a->sa)->sin6_addr.s6_addr,

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "proxy/answer.h"
 #include "proxy/client.h"
+#include "proxy/conduct.h"
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
 #include "proxy/stats.h"
@@ -37,6 +38,9 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		pick_avoid(t->worker, t->tried[t->ntried - 1]);
 	pick_note_failure(t->worker, t->service, t->tried[t->ntried - 1]);
 	stats_failure(t->version, worker, e);
+	if (!t->mirrored)
+		conduct_failure(
+		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
 	if (verdict == RETRY_NO) {
@@ -324,8 +328,12 @@ on_failed(struct txn *t, enum err reason, enum upstream_loss loss)
 		return;
 	}
 	txn_leave_pod(t);
-	if (t->state == TXN_RECEIVE)
+	if (t->state == TXN_RECEIVE) {
 		stats_failure(t->version, t->worker->index, reason);
+		if (!t->mirrored)
+			conduct_failure(t->worker, t->service,
+			    t->tried[t->ntried - 1], reason);
+	}
 	t->reason = reason;
 	txn_end(t);
 	c->ops->reset(c, reason);

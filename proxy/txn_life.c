@@ -6,6 +6,7 @@
 #include "proxy/access_fill.h"
 #include "proxy/access_log.h"
 #include "proxy/client.h"
+#include "proxy/conduct.h"
 #include "proxy/grpc.h"
 #include "proxy/plan_use.h"
 #include "proxy/reply.h"
@@ -166,8 +167,12 @@ txn_duration(const struct txn *t)
 void
 txn_count_answer(const struct txn *t)
 {
-	stats_answer(t->service, t->version, t->worker->index, t->status,
-	    t->grpc_status, txn_duration(t));
+	const bool error = stats_answer(t->service, t->version,
+	    t->worker->index, t->status, t->grpc_status, txn_duration(t));
+
+	if (!t->mirrored)
+		conduct_answer(
+		    t->worker, t->service, t->tried[t->ntried - 1], error);
 }
 
 void

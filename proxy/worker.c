@@ -399,6 +399,7 @@ worker_on_message(void *arg, const struct message *m)
 	case MSG_POD_WAS_CUT:
 	case MSG_LISTENER_CLOSED:
 	case MSG_DRAINED:
+	case MSG_POD_FAILS:
 		break;
 	}
 	WRONG("a message that is not for workers");

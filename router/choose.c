@@ -224,10 +224,10 @@ by_weights(const struct service *s, const struct request *r, bool draw,
 	uint64_t weights[SPLIT_VERSIONS_MAX];
 
 	if (!find_bucket(s, r, c))
-		return ticket(s->split, draw);
+		return ticket(s->ramp != NULL ? s->ramp : s->split, draw);
 	CHECK(s->nversions <= SPLIT_VERSIONS_MAX);
 	for (size_t i = 0; i < s->nversions; i++)
-		weights[i] = s->versions[i].weight;
+		weights[i] = ramp_weight(s, i);
 	return cohort_version(weights, s->nversions, s->stable, c->bucket);
 }
 
@@ -265,7 +265,7 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 	}
 	CHECK(version < s->nversions);
 	c->wanted = c->version = &s->versions[version];
-	if (c->wanted->nready == 0 && empty_stable && stable->nready > 0) {
+	if (c->wanted->nup == 0 && empty_stable && stable->nup > 0) {
 		c->by = CHOICE_STABLE;
 		c->cookie = COOKIE_LEAVE;
 		c->version = stable;

@@ -13,7 +13,7 @@
 enum choice_by {
 	CHOICE_RULE,
 	CHOICE_WEIGHT,
-	CHOICE_STABLE, /* the wanted version had no ready pod */
+	CHOICE_STABLE, /* the wanted version had no pod that is up */
 	CHOICE_STICKY, /* the client's cookie */
 };
 

@@ -80,7 +80,7 @@ draw_fill(struct draw *d, const uint16_t *weights, size_t n)
 		common = gcd(weights[i], common);
 	d->start[0] = 0;
 	for (size_t i = 0; i < n; i++) {
-		CHECK(weights[i] > 0 && weights[i] <= POD_WEIGHT_MAX);
+		CHECK(weights[i] > 0 && weights[i] <= DRAW_WEIGHT_MAX);
 		d->start[i + 1] = d->start[i] + weights[i] / common;
 	}
 	d->total = d->start[n];

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #define POD_WEIGHT_MAX 1000u
+/* While pods warm up their weights are finer: see router/slow_start.h. */
+#define DRAW_WEIGHT_MAX (20u * POD_WEIGHT_MAX)
 /* So that the weights of a version add up in 32 bits. */
 #define PODS_MAX 1000000u
 
@@ -18,7 +20,10 @@ struct draw;
 /* Room for up to n pods. NULL without memory. */
 struct draw *draw_new(size_t n);
 void draw_free(struct draw *d);
-/* The weights of n pods, 1 <= n <= PODS_MAX, each 1..POD_WEIGHT_MAX. */
+/*
+ * The weights of n pods, 1 <= n <= PODS_MAX, each 1..DRAW_WEIGHT_MAX; all
+ * together they fit 32 bits.
+ */
 void draw_fill(struct draw *d, const uint16_t *weights, size_t n);
 
 /* The weights are divided by what they have in common; so is their sum. */

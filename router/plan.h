@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "router/match.h"
+#include "router/ramp.h"
 #include "router/spec.h"
 #include "router/terms.h"
 
@@ -40,6 +41,10 @@ struct version {
 	struct pod **ready; /* those that take requests */
 	uint16_t *ready_weights;
 	size_t nready;
+	size_t nup;    /* of all: up; fewer than nready only in panic */
+	size_t nknown; /* of all: not ordered away, and no longer starting */
+	bool panic;    /* so few of these are up that all of them are ready */
+	struct ramp ramp;
 	/* what balance policies look up, made for those that are ready */
 	struct draw *draw;	    /* NULL = they weigh the same */
 	struct hash_ring *ring;	    /* NULL, unless the policy hashes */
@@ -57,6 +62,7 @@ struct service {
 	size_t stable;
 	uint32_t epoch; /* the highest that a version ever had */
 	struct split *split;
+	struct split *ramp; /* instead, while a version ramps up; or NULL */
 	struct ruleset *rules;
 	struct terms *terms;   /* held; unchanged */
 	struct tally *own;     /* answers the proxy made itself */

@@ -22,6 +22,7 @@ pod_new(const struct address *address, unsigned nworkers)
 	p->address = *address;
 	p->state = p->checked = POD_STARTING;
 	snprintf(p->reason, sizeof p->reason, "not checked yet");
+	p->warmth = POD_WARM;
 	p->nslots = nworkers;
 	return p;
 }

@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/queue.h"
 #include "router/health.h"
+#include "router/outlier.h"
 #include "router/pod_state.h"
 
 #define POD_MAGIC 0x90d00001u
@@ -43,7 +44,12 @@ struct pod_slot {
 	/* worker's own: how long it took to answer lately, and as of when */
 	uint64_t took_at_us;
 	float took_us;
+	_Atomic uint32_t attempts; /* that came to something; read by main */
 };
+
+/* How much of its weight a pod takes while it is new: see slow_start.h */
+#define POD_COLD 2u
+#define POD_WARM 20u
 
 struct pod {
 	unsigned magic;
@@ -68,10 +74,15 @@ struct pod {
 	bool ejected;
 	enum pod_state checked; /* starting, up or down */
 	struct health health;
+	struct outlier_record record;
+	bool seasoned;		 /* the next time that it is up it is warm */
+	uint8_t warmth;		 /* POD_COLD..POD_WARM, while it is up */
+	uint64_t warms_us;	 /* POD_COLD then; 0 = nobody has looked */
 	char reason[96];	 /* why it is in that state; "" when up */
 	struct pod_drain *drain; /* control's, while it is under way */
 
 	unsigned nslots;
+	alignas(64) struct outlier_row row; /* written by workers */
 	struct pod_slot slots[];
 };
 
@@ -83,6 +94,16 @@ void pod_drop(struct pod *p);
 
 /* Requests in flight over all workers; any thread. */
 unsigned pod_inflight(const struct pod *p);
+/* An attempt came to an answer or a failure; by the slot's worker. */
+static inline void
+pod_attempt(struct pod *p, unsigned worker)
+{
+	_Atomic uint32_t *n = &p->slots[worker].attempts;
+
+	atomic_store_explicit(n,
+	    atomic_load_explicit(n, memory_order_relaxed) + 1,
+	    memory_order_relaxed);
+}
 /* Called by the worker that owns the slot. */
 static inline void
 pod_inflight_add(struct pod *p, unsigned worker, int n)

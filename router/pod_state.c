@@ -35,6 +35,12 @@ pod_state_name(enum pod_state s)
 	return names[s];
 }
 
+bool
+pod_is_known(enum pod_state s)
+{
+	return s == POD_UP || s == POD_DOWN || s == POD_EJECTED;
+}
+
 static enum pod_state
 follows(const struct pod *p)
 {
@@ -51,13 +57,27 @@ follows(const struct pod *p)
 	return p->checked;
 }
 
+/* It begins to take requests, with a clean record and perhaps cold. */
+static void
+begin(struct pod *p)
+{
+	outlier_restart(p);
+	p->warmth = p->seasoned ? POD_WARM : POD_COLD;
+	p->seasoned = false;
+	p->warms_us = 0;
+}
+
 bool
 pod_settle(struct pod *p, const char *reason)
 {
 	enum pod_state was = p->state;
 
 	CHECK(p->checked <= POD_DOWN);
+	if (p->checked == POD_DOWN)
+		p->ejected = false;
 	p->state = follows(p);
+	if (p->state == POD_UP && was != POD_UP)
+		begin(p);
 	if (p->state == POD_UP)
 		p->reason[0] = '\0';
 	else if (reason != NULL)

@@ -37,9 +37,16 @@ const char *pod_order_reason(enum pod_order order);
 const char *pod_state_name(enum pod_state s);
 
 /*
+ * Whether it is one of those that a version has: nobody has ordered it away,
+ * and it is not new. What panic goes by, and who is asked then.
+ */
+bool pod_is_known(enum pod_state s);
+
+/*
  * Sets the state that follows from pod->order, ->ejected and ->checked; true
  * when it is another one than before. The reason (why, for people) is kept as
- * long as the pod is not up, and may be NULL to leave it as it is.
+ * long as the pod is not up, and may be NULL to leave it as it is. A pod that
+ * checks find down is ejected no longer: its way back is theirs.
  */
 bool pod_settle(struct pod *p, const char *reason);
 

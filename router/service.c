@@ -15,6 +15,7 @@
 #include "router/pod.h"
 #include "router/pod_finder.h"
 #include "router/pod_tls.h"
+#include "router/ramp.h"
 #include "router/split.h"
 #include "router/sticky_find.h"
 #include "router/sticky_pods.h"
@@ -83,8 +84,8 @@ version_init(struct version *v, const char *name, uint64_t weight, size_t npods,
 		return -1;
 	for (size_t i = 0; i < npods; i++)
 		v->weights[i] = weights != NULL ? weights[i] : 1;
-	if (!all_equal(v->weights, npods) &&
-	    (v->draw = draw_new(npods)) == NULL)
+	v->draw = draw_new(npods); /* until it is settled */
+	if (v->draw == NULL)
 		return -1;
 	if (balance->hashes &&
 	    (v->ring = hash_ring_new(v->weights, npods)) == NULL)
@@ -160,6 +161,9 @@ version_new(struct version *v, const struct version_spec *spec,
 	v->tally = tally_go_on(old != NULL ? old->tally : NULL, nworkers);
 	if (v->tally == NULL)
 		return -1;
+	v->ramp = old != NULL
+		      ? old->ramp
+		      : (struct ramp){.empty = true, .warmth = POD_WARM};
 	for (size_t i = 0; rc == 0 && i < spec->npods; i++) {
 		enum pod_order order = POD_ORDER_NONE;
 
@@ -181,6 +185,7 @@ version_alike(struct version *v, const struct version *old, size_t npods,
 	    0)
 		return -1;
 	v->epoch = old->epoch;
+	v->ramp = old->ramp;
 	v->protocol = old->protocol;
 	v->tls = pod_tls_hold(old->tls);
 	v->tally = tally_hold(old->tally);
@@ -239,6 +244,22 @@ add_versions(struct service *s, const struct service_spec *spec,
 	return 0;
 }
 
+/* What a service begins with need not warm up. */
+static void
+season(struct service *s)
+{
+	for (size_t i = 0; i < s->nversions; i++) {
+		s->versions[i].ramp.seasoned = true;
+		s->versions[i].ramp.empty = false;
+		for (size_t k = 0; k < s->versions[i].npods; k++) {
+			struct pod *p = s->versions[i].pods[k];
+
+			p->seasoned = p->state != POD_UP;
+			p->warmth = POD_WARM;
+		}
+	}
+}
+
 /* Versions of the same names in the same order. */
 static bool
 same_versions(const struct service_spec *spec, const struct service *old)
@@ -295,6 +316,8 @@ service_new(struct service_spec *spec, const struct service *old,
 	    mirror_make(s, old, nworkers) != 0 ||
 	    service_split(s, old, why, why_size) != 0)
 		goto fail;
+	if (old == NULL)
+		season(s);
 	s->rules = rules;
 	return s;
 fail:
@@ -313,6 +336,7 @@ service_copy(const struct service *old)
 	s->stable = old->stable;
 	s->epoch = old->epoch;
 	s->split = split_hold(old->split);
+	s->ramp = old->ramp != NULL ? split_hold(old->ramp) : NULL;
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
 	s->own = tally_hold(old->own);
@@ -382,6 +406,7 @@ service_drop(struct service *s)
 	tally_drop(s->own);
 	ruleset_drop(s->rules);
 	split_drop(s->split);
+	split_drop(s->ramp);
 	terms_drop(s->terms);
 	free(s->versions);
 	free(s->name);
@@ -458,21 +483,57 @@ raise_unchecked(struct pod *p)
 	pod_settle(p, NULL);
 }
 
+/* States as the terms have them, and who of the pods is how. */
 static void
-version_settle(struct version *v, bool checked)
+count_pods(struct version *v, const struct terms *terms, bool slowly)
+{
+	v->nup = v->nknown = 0;
+	for (size_t i = 0; i < v->npods; i++) {
+		struct pod *p = v->pods[i];
+
+		if (!terms->health.enabled)
+			raise_unchecked(p);
+		if (!slowly)
+			p->warmth = POD_WARM;
+		v->nup += p->state == POD_UP;
+		v->nknown += pod_is_known(p->state);
+	}
+	v->panic = (uint64_t)v->nup * OUTLIER_WHOLE <
+		   (uint64_t)v->nknown * terms->panic;
+}
+
+/*
+ * Whether weights are counted in POD_WARM parts, of which a new pod has some.
+ * A hash moves as few keys as it can, so for it no pod is new; nor is one
+ * among so many that the parts would not add up in 32 bits.
+ */
+static bool
+starts_slowly(const struct version *v, const struct terms *terms)
+{
+	return terms->slow_start_ms > 0 && v->ring == NULL &&
+	       v->npods <= UINT32_MAX / DRAW_WEIGHT_MAX;
+}
+
+static void
+version_settle(struct version *v, const struct terms *terms)
 {
 	uint16_t *weights = v->ready_weights;
+	bool slowly = starts_slowly(v, terms);
 
+	count_pods(v, terms, slowly);
 	v->nready = 0;
 	for (size_t i = 0; i < v->npods; i++) {
-		if (!checked)
-			raise_unchecked(v->pods[i]);
-		if (v->pods[i]->state != POD_UP)
+		const struct pod *p = v->pods[i];
+
+		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
 			continue;
-		atomic_store_explicit(&v->pods[i]->place, (uint32_t)v->nready,
-		    memory_order_relaxed);
-		v->ready[v->nready] = v->pods[i];
-		weights[v->nready++] = v->weights[i];
+		atomic_store_explicit(
+		    &p->place, (uint32_t)v->nready, memory_order_relaxed);
+		v->ready[v->nready] = p;
+		weights[v->nready] = v->weights[i];
+		if (slowly)
+			weights[v->nready] *= p->warmth;
+		v->nready++;
 	}
 	if (v->ring != NULL)
 		hash_ring_fill(v->ring, v->ready, weights, v->nready);
@@ -492,6 +553,7 @@ void
 service_settle(struct service *s)
 {
 	for (size_t i = 0; i < s->nversions; i++)
-		version_settle(&s->versions[i], s->terms->health.enabled);
+		version_settle(&s->versions[i], s->terms);
+	ramp_settle(s);
 	mirror_settle(s);
 }

@@ -12,6 +12,7 @@
 
 #include "base/errs.h"
 #include "base/hist.h"
+#include "router/pod_state.h"
 
 #define TALLY_MAGIC    0x7a11e001u
 #define TALLY_CODE_MIN 100
@@ -51,6 +52,10 @@ struct tally_gate {
 struct tally {
 	unsigned magic;
 	int refs; /* main only */
+	/* main only: how often its pods came into each state, and were
+	 * ejected */
+	uint64_t moves[POD_STATE_COUNT];
+	uint64_t ejections;
 	unsigned nslots;
 	struct tally_gate gate;
 	struct tally_slot slots[];

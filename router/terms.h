@@ -14,6 +14,7 @@
 #include "router/cohort.h"
 #include "router/hash_key.h"
 #include "router/health.h"
+#include "router/outlier.h"
 #include "router/sticky.h"
 
 struct balance_ops;
@@ -76,6 +77,11 @@ struct terms {
 	struct hash_key hash; /* on nothing, unless the policy hashes */
 	struct cohort cohort; /* who is given a version together by weight */
 	struct health_rules health;
+	struct outlier_rules outlier;
+	uint32_t
+	    panic; /* of OUTLIER_WHOLE: with less up all are asked; 0 = off */
+	uint32_t slow_start_ms; /* of a pod that comes up; 0 = none */
+	uint32_t ramp_ms; /* of a version whose first pod comes up; 0 = none */
 	struct retry_spec retry;
 	struct load_limits limits;
 	struct sticky sticky;

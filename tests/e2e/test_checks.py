@@ -470,6 +470,86 @@ def test_reload_while_checks_are_under_way(shop, pod):
              "checks by the new rules")
 
 
+def order(p, pod, state):
+    code, answer = p.api(
+        "PATCH", f"/api/v1/services/shop/versions/v1/pods/127.0.0.1:{pod.port}",
+        {"state": state})
+    assert code == 200, answer
+
+
+def test_checked_while_draining(start):
+    """So it is known what the pod is when it is wanted again."""
+    p = start()
+    p.wait_pods("v1", up=1)
+    order(p, p.backend, "drain")
+    p.wait_pods("v1", draining=1)
+    seen = len(p.patient.asked)
+    wait_for(lambda: len(p.patient.asked) > seen + 3, "checks go on")
+    p.patient.say(500)
+    seen = len(p.patient.asked)
+    wait_for(lambda: len(p.patient.asked) > seen + 3, "bad ones, too")
+    assert list(p.pods("v1").values()) == ["draining"]
+    order(p, p.backend, "ready")
+    assert list(p.pods("v1").values()) == ["down"]
+    p.patient.say(200)
+    p.wait_pods("v1", up=1)
+
+
+def test_not_checked_in_maint_and_at_once_behind_it(shop, pod):
+    """The checks of a second pod tell the time."""
+    a, b = Patient(), Patient()
+    pods = [pod(a.h1), pod(b.h1)]
+    p = shop({"v1": [q.port for q in pods]}, service={
+        "health": rules(interval="50ms", rise=2)})
+    p.wait_pods("v1", up=2)
+    order(p, pods[0], "maint")
+    p.wait_pods("v1", maint=1, up=1)
+    seen, clock = len(a.asked), len(b.asked)
+    wait_for(lambda: len(b.asked) > clock + 10, "time to go by")
+    assert len(a.asked) <= seen + 1  # one may have been on its way
+    a.say(500)
+    order(p, pods[0], "ready")
+    # It does not go on as what it was: it starts, and fails to.
+    p.wait_pods("v1", up=1, down=1)
+    a.say(200)
+    p.wait_pods("v1", up=2)
+
+
+def test_maint_ends_with_a_check_at_once(start):
+    """However long the interval is."""
+    p = start(health={"interval": "1h", "rise": 1})
+    for _ in range(3):
+        p.wait_pods("v1", up=1)
+        order(p, p.backend, "maint")
+        assert list(p.pods("v1").values()) == ["maint"]
+        order(p, p.backend, "ready")
+
+
+def test_maint_while_a_check_is_under_way(shop, pod):
+    """That one is cut, and counts for nothing."""
+    silent, answers = [], [200, 200]
+
+    async def silence():
+        silent.append(True)
+        await asyncio.Event().wait()
+
+    def respond(asked):
+        status = answers.pop() if answers else None
+        return Answer(status).h1(asked.method) if status else silence()
+    backend = pod(respond)
+    p = shop({"v1": [backend.port]}, service={
+        "health": rules(timeout="1h", rise=2)})
+    p.wait_pods("v1", up=1)
+    for _ in range(3):
+        wait_for(lambda: silent, "a check is under way")
+        order(p, backend, "maint")
+        assert list(p.pods("v1").values()) == ["maint"]
+        answers += [200, 200]
+        silent.clear()
+        order(p, backend, "ready")
+        p.wait_pods("v1", up=1)
+
+
 class Crowd:
     """Any number of pods: one server on a port of all addresses of this
     machine, which answers whatever it is asked and writes down when."""

@@ -338,6 +338,27 @@ def test_reload_to_another_socket(shop_of, socket_pod):
     wait_for(lambda: not old.writers, "its connections are closed")
 
 
+def test_added_and_removed_at_run_time(shop_of, socket_pod, certs, folder):
+    """The slashes of a path are encoded in the API's URLs."""
+    a = socket_pod("a", lambda asked: app_answer("1"))
+    b = socket_pod("b", lambda asked: app_answer("2"))
+    p = shop_of(unix(a), health=health())
+    wait_states(p, {f"unix:{a.port}": "up"})
+    p.cli("pod", "add", "shop", "v1", f"unix:{b.port}", check=True)
+    wait_states(p, dict.fromkeys(unix(a, b), "up"))
+    p.cli("pod", "maint", "shop", "v1", f"unix:{a.port}", check=True)
+    assert get(p.port).json()["appVersion"] == "2"
+    p.cli("pod", "remove", "shop", "v1", f"unix:{a.port}", check=True)
+    wait_states(p, {f"unix:{b.port}": "up"})
+    for bad in ("unix:", "unix:relative.sock", "unix:/" + "x" * 107):
+        done = p.cli("pod", "add", "shop", "v1", bad)
+        assert done.returncode == 1 and "expected an address" in done.stderr
+    p = shop_of([], protocol="h2", tls={"ca": certs.ca})
+    done = p.cli("pod", "add", "shop", "v1", f"unix:{folder}/x.sock")
+    assert done.returncode == 1
+    assert "no IP address to be verified" in done.stderr
+
+
 @pytest.mark.parametrize("key", ["listen", "admin"])
 def test_listeners_are_refused(folder, key):
     """With the place, and what is expected."""

@@ -120,25 +120,6 @@ test_interval(void **state)
 }
 
 static void
-test_join(void **state)
-{
-	struct health_rules rules = {.enabled = true};
-	struct health h = {.good = 1, .bad = 2, .answered = true};
-
-	(void)state;
-	assert_int_equal(health_join(&rules, &h, 7), POD_STARTING);
-	assert_int_equal(h.good, 0);
-	assert_int_equal(h.bad, 0);
-	assert_false(h.answered);
-	assert_int_equal(h.joined_us, 7);
-	rules.initial_up = true;
-	assert_int_equal(health_join(&rules, &h, 8), POD_UP);
-	rules = (struct health_rules){0};
-	assert_int_equal(health_join(&rules, &h, 9), POD_UP);
-	assert_int_equal(h.joined_us, 9);
-}
-
-static void
 test_statuses(void **state)
 {
 	struct health_rules rules = {0};
@@ -219,7 +200,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_interval),
-	    cmocka_unit_test(test_join),
 	    cmocka_unit_test(test_statuses),
 	    cmocka_unit_test(test_first_bounds),
 	    cmocka_unit_test(test_first_even),
