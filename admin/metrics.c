@@ -92,6 +92,35 @@ write_retries(struct scrape *m, const char *name)
 }
 
 static void
+write_queue_lengths(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].sum.queued);
+}
+
+static void
+write_waits(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		metrics_waits(m->out, name, m->rows[i].labels, &m->rows[i].sum);
+}
+
+static void
+write_queue_rejected(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++) {
+		const uint64_t *errors = m->rows[i].sum.errors;
+
+		evbuffer_add_printf(m->out,
+		    "%s{%s,reason=\"full\"} %" PRIu64 "\n"
+		    "%s{%s,reason=\"timeout\"} %" PRIu64 "\n",
+		    name, m->rows[i].labels, errors[REASON_QUEUE_FULL], name,
+		    m->rows[i].labels, errors[REASON_QUEUE_TIMEOUT]);
+	}
+}
+
+static void
 write_weights(struct scrape *m, const char *name)
 {
 	for (size_t i = 0; i < m->nrows; i++)
@@ -229,6 +258,15 @@ static const struct family {
 	write_durations},
     {"shunt_retries_total", "counter",
 	"Requests tried again after this version failed them.", write_retries},
+    {"shunt_queue_length", "gauge",
+	"Requests that wait for a pod of a version to have room.",
+	write_queue_lengths},
+    {"shunt_queue_wait_seconds", "histogram",
+	"How long requests have waited, whatever came of it.", write_waits},
+    {"shunt_queue_rejected_total", "counter",
+	"Requests answered with 503 because the queue was full, or they had "
+	"waited too long.",
+	write_queue_rejected},
     {"shunt_version_weight", "gauge", "Wanted share of a version, 0 to 1.",
 	write_weights},
     {"shunt_version_share", "gauge",

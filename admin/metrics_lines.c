@@ -63,6 +63,31 @@ metrics_errors(struct evbuffer *out, const char *name, const char *labels,
 		    name, labels, reason_name((enum reason)r), sum->errors[r]);
 }
 
+/* How many took less than 2^bound microseconds. */
+static void
+bucket_line(struct evbuffer *out, const char *name, const char *labels,
+    unsigned bound, uint64_t below)
+{
+	const uint64_t us = 1ull << bound;
+
+	evbuffer_add_printf(out,
+	    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64 "\n",
+	    name, labels, us / 1000000, us % 1000000, below);
+}
+
+/* All, and their sum. */
+static void
+last_lines(struct evbuffer *out, const char *name, const char *labels,
+    uint64_t all, uint64_t sum_us)
+{
+	evbuffer_add_printf(out,
+	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
+	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
+	    "%s_count{%s} %" PRIu64 "\n",
+	    name, labels, all, name, labels, sum_us / 1000000, sum_us % 1000000,
+	    name, labels, all);
+}
+
 void
 metrics_histogram(struct evbuffer *out, const char *name, const char *labels,
     const struct tally_sum *sum)
@@ -71,22 +96,30 @@ metrics_histogram(struct evbuffer *out, const char *name, const char *labels,
 	unsigned bucket = 0;
 
 	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
-		uint64_t us = 1ull << bound;
-
-		for (; bucket < HIST_BUCKETS && hist_upper(bucket) <= us;
+		for (; bucket < HIST_BUCKETS &&
+		       hist_upper(bucket) <= 1ull << bound;
 		     bucket++)
 			below += sum->buckets[bucket];
-		evbuffer_add_printf(out,
-		    "%s_bucket{%s,le=\"%" PRIu64 ".%06" PRIu64 "\"} %" PRIu64
-		    "\n",
-		    name, labels, us / 1000000, us % 1000000, below);
+		bucket_line(out, name, labels, bound, below);
 	}
 	for (; bucket < HIST_BUCKETS; bucket++)
 		below += sum->buckets[bucket];
-	evbuffer_add_printf(out,
-	    "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
-	    "%s_sum{%s} %" PRIu64 ".%06" PRIu64 "\n"
-	    "%s_count{%s} %" PRIu64 "\n",
-	    name, labels, below, name, labels, sum->duration_us / 1000000,
-	    sum->duration_us % 1000000, name, labels, below);
+	last_lines(out, name, labels, below, sum->duration_us);
+}
+
+void
+metrics_waits(struct evbuffer *out, const char *name, const char *labels,
+    const struct tally_sum *sum)
+{
+	uint64_t below = 0;
+	unsigned n = 0;
+
+	for (unsigned bound = BOUND_MIN; bound <= BOUND_MAX; bound++) {
+		for (; n <= bound; n++)
+			below += sum->waits[n];
+		bucket_line(out, name, labels, bound, below);
+	}
+	for (; n < TALLY_WAITS; n++)
+		below += sum->waits[n];
+	last_lines(out, name, labels, below, sum->wait_us);
 }

@@ -21,8 +21,10 @@ void metrics_codes(struct evbuffer *out, const char *name, const char *labels,
 void metrics_errors(struct evbuffer *out, const char *name, const char *labels,
     const struct tally_sum *sum);
 
-/* A histogram of the durations. */
+/* Histograms: of the durations, and of how long requests have waited. */
 void metrics_histogram(struct evbuffer *out, const char *name,
     const char *labels, const struct tally_sum *sum);
+void metrics_waits(struct evbuffer *out, const char *name, const char *labels,
+    const struct tally_sum *sum);
 
 #endif

@@ -60,13 +60,14 @@ version_json(const struct control *control, const struct service *s,
 	windows_read(control_windows(control), s, v->index, &view);
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
-	return json_pack("{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:b, s:o}",
-	    "name", v->name, "weight", weight, "share", view.share, "requests",
+	return json_pack(
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o}", "name",
+	    v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
-	    (double)view.p99_us / 1000.0, "panic", v->panic, "pods",
-	    pods_json(v));
+	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
+	    "panic", v->panic, "pods", pods_json(v));
 }
 
 /* All since the start. Null without a mirror. */

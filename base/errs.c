@@ -24,6 +24,8 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_RESET] = "reset",
     [REASON_NO_POD] = "no_pod",
     [REASON_CLIENT_ABORT] = "client_abort",
+    [REASON_QUEUE_FULL] = "queue_full",
+    [REASON_QUEUE_TIMEOUT] = "queue_timeout",
 };
 
 int

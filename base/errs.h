@@ -18,6 +18,8 @@ enum reason {
 	REASON_RESET,
 	REASON_NO_POD,
 	REASON_CLIENT_ABORT,
+	REASON_QUEUE_FULL,
+	REASON_QUEUE_TIMEOUT,
 	REASON_COUNT,
 };
 
@@ -49,6 +51,8 @@ enum reason {
 	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \
 	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
+	X(QUEUE_FULL,       503, false, REASON_QUEUE_FULL,   "every pod is busy, the queue full")     \
+	X(QUEUE_TIMEOUT,    503, false, REASON_QUEUE_TIMEOUT, "no pod had room in time")              \
 	X(POD_REMOVED,      503, false, REASON_NONE,         "pod was taken away")                    \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
 	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \

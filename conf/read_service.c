@@ -284,6 +284,15 @@ const struct option service_options[] = {
 	OPTION_FIELD(struct service_spec, terms.retry),
     },
     {
+	.key = "limits",
+	.read = read_load,
+	.absent = "no limits",
+	.help = "How much the versions and their pods get at a time.",
+	.shape = OPTION_MAP,
+	.sub = load_options,
+	OPTION_FIELD(struct service_spec, terms.limits),
+    },
+    {
 	.key = "mirror",
 	.read = read_mirror,
 	.absent = "nothing is mirrored",

@@ -33,6 +33,7 @@
 #include "control/weights.h"
 #include "control/window.h"
 #include "proxy/access_log.h"
+#include "proxy/bells.h"
 #include "proxy/client_table.h"
 #include "proxy/mailbox.h"
 #include "proxy/worker.h"
@@ -68,6 +69,7 @@ struct control {
 	struct publish *publish;
 	struct listeners *listeners;
 	struct client_table *client_table; /* the workers' */
+	struct bells *bells;		   /* theirs, too */
 	struct events *events;
 	struct roster *roster;
 	struct store *store;
@@ -389,7 +391,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	}
 	for (unsigned i = 0; i < c->nworkers; i++) {
 		c->workers[i] = worker_new(i, c->mailbox, plan, &conf->settings,
-		    access_log_ring(c->log, i), c->client_table, seed);
+		    access_log_ring(c->log, i), c->client_table, c->bells,
+		    seed);
 		if (c->workers[i] == NULL) {
 			snprintf(
 			    why, why_size, "worker %u: %s", i, strerror(errno));
@@ -456,10 +459,12 @@ control_alloc(const char *config_path, unsigned workers)
 	c->drained = calloc(c->nworkers, sizeof(*c->drained));
 	c->listeners = listeners_new(c->nworkers);
 	c->client_table = client_table_new();
+	c->bells = bells_new(c->nworkers);
 	c->base = event_base_new();
 	if (c->base == NULL || c->config_path == NULL || c->workers == NULL ||
 	    c->boxes == NULL || c->drained == NULL || c->listeners == NULL ||
-	    c->client_table == NULL || control_open(c) < 0) {
+	    c->client_table == NULL || c->bells == NULL ||
+	    control_open(c) < 0) {
 		control_free(c);
 		return NULL;
 	}
@@ -526,6 +531,7 @@ control_free(struct control *c)
 	access_log_free(c->log);
 	listeners_free(c->listeners);
 	client_table_free(c->client_table);
+	bells_free(c->bells);
 	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
 		if (c->signals[i] != NULL)
 			event_free(c->signals[i]);

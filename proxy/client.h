@@ -38,6 +38,12 @@ struct client_ops {
 	/* Stop and go on reading the request body. */
 	void (*pause)(struct client *c);
 	void (*resume)(struct client *c);
+	/*
+	 * The request waits: from now on, and until it does no more, a client
+	 * that ends its connection is gone, although nothing is read. NULL
+	 * where the connection is read all the time.
+	 */
+	void (*watch)(struct client *c, bool waits);
 	/* Cut the response short; the txn is forgotten. */
 	void (*reset)(struct client *c, enum err reason);
 };

@@ -167,6 +167,15 @@ ch1_resume(struct client *base)
 }
 
 static void
+ch1_watch(struct client *base, bool waits)
+{
+	struct client_h1 *c = ch1_of(base);
+
+	if (c->state != CH1_CLOSED)
+		conn_watch(c->session.conn, waits);
+}
+
+static void
 ch1_reset(struct client *base, enum err reason)
 {
 	struct client_h1 *c = ch1_of(base);
@@ -186,5 +195,6 @@ const struct client_ops ch1_ops = {
     .raw = ch1_raw,
     .pause = ch1_pause,
     .resume = ch1_resume,
+    .watch = ch1_watch,
     .reset = ch1_reset,
 };

@@ -72,6 +72,8 @@ on_readable(struct conn *c)
 		conn_tls_handshake(c);
 	else if (!c->paused)
 		c->handle(c->owner, CONN_READABLE);
+	else if (c->watched && c->ended)
+		conn_fail(c);
 	else
 		notice_reset(c);
 }
@@ -312,19 +314,26 @@ conn_on_kick(struct kick *k)
 	CHECK_OBJ(c, CONN_MAGIC);
 	l = c->loop;
 	c->kicked = false;
-	if (!c->paused)
+	if (!c->paused || c->watched)
 		on_readable(c);
 	conn_flush(l);
+}
+
+static void
+kick(struct conn *c)
+{
+	if (c->fd < 0 || c->kicked)
+		return;
+	c->kicked = true;
+	loop_kick(c->loop, &c->kick, conn_on_kick);
 }
 
 void
 conn_kick(struct conn *c)
 {
 	CHECK_OBJ(c, CONN_MAGIC);
-	if (c->fd < 0 || c->paused || c->kicked)
-		return;
-	c->kicked = true;
-	loop_kick(c->loop, &c->kick, conn_on_kick);
+	if (!c->paused)
+		kick(c);
 }
 
 void
@@ -337,6 +346,15 @@ bool
 conn_paused(const struct conn *c)
 {
 	return c->paused;
+}
+
+void
+conn_watch(struct conn *c, bool watched)
+{
+	CHECK_OBJ(c, CONN_MAGIC);
+	c->watched = watched;
+	if (watched && c->ended)
+		kick(c);
 }
 
 void

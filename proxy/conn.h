@@ -129,6 +129,11 @@ void conn_kick(struct conn *c);
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 bool conn_paused(const struct conn *c);
+/*
+ * While watched, the peer's end of stream is told as CONN_FAILED although the
+ * connection is paused; if it has come already, before the next wait.
+ */
+void conn_watch(struct conn *c, bool watched);
 
 /* The bytes must stay in place until conn_flush(). */
 void conn_write(struct conn *c, struct span bytes);

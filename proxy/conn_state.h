@@ -48,6 +48,7 @@ struct conn {
 	bool was_short : 1; /* the last read got less than it asked for */
 	bool ended : 1;	    /* the kernel has seen the peer's end of stream */
 	bool paused : 1;
+	bool watched : 1;
 	bool kicked : 1;
 	bool failed : 1;
 	bool took : 1;	     /* the socket took a byte since conn_mark() */

@@ -5,6 +5,7 @@
 #ifndef PROXY_PICK_H
 #define PROXY_PICK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pod;
@@ -14,20 +15,42 @@ struct worker;
 
 #define PICK_TRIED_MAX 12u
 
+/* Why there is no pod. */
+enum pick_lack {
+	LACK_NOTHING,
+	LACK_POD,     /* none is ready, or each was tried */
+	LACK_ROOM,    /* they have as many requests as they may */
+	LACK_CONNECT, /* this worker makes as many connections as it may */
+};
+
+/* What an attempt is for, and what it has been through. */
+struct pick_errand {
+	const struct service *service;
+	const struct version *version;
+	/* what hash_key_of() made of the request, where the policy hashes */
+	uint64_t key;
+	struct pod *const *tried;
+	unsigned ntried;
+	bool fresh; /* it needs a new connection */
+	bool
+	    impatient; /* it takes pods that were tried while others are full */
+	enum pick_lack lack; /* by pick_pod() when that gives NULL */
+};
+
 /*
- * NULL when every ready pod was tried, or none is ready. The key is what
- * hash_key_of() made of the request, where the service's policy hashes.
+ * NULL with what is lacking. Where the service has limits, the request has its
+ * place at the pod (see router/claim.h), to be followed by pick_enter(); a pod
+ * that refused a connection is taken only when there are no others. Of very
+ * many pods, nearly all of them full, the one with room may be overlooked.
  */
-struct pod *pick_pod(struct worker *w, const struct service *s,
-    const struct version *v, uint64_t key, struct pod *const *tried,
-    unsigned ntried);
+struct pod *pick_pod(struct worker *w, struct pick_errand *r);
 
 /*
  * The pod that the client sticks to (NULL: none); NULL when it was tried or
  * has just refused a connection.
  */
-struct pod *pick_stuck(struct worker *w, struct pod *pod,
-    struct pod *const *tried, unsigned ntried);
+struct pod *pick_stuck(
+    struct worker *w, struct pick_errand *r, struct pod *pod);
 
 /*
  * An attempt begins or ends: counted in the pod's requests in flight. Main is

@@ -3,8 +3,10 @@
  * client's codec and the pod's. Worker thread only.
  *
  *	ROUTE -> CHOOSE -> CONNECT -> SEND -> RECEIVE -> END
- *	   \________\________\________\-> REPLY -> END
- *	                               \-> TUNNEL -> END
+ *	   |       |  ^     ^  |       |\-> TUNNEL -> END
+ *	   |       v  |     |  v       |
+ *	   |       QUEUE <--+----------+
+ *	   \________\__________\_______\-> REPLY -> END
  */
 #ifndef PROXY_TXN_H
 #define PROXY_TXN_H

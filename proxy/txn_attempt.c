@@ -12,9 +12,11 @@
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
+#include "router/tally.h"
 
 /* The attempt has failed and its upstream is closed. */
 static void
@@ -85,6 +87,16 @@ connect_failed(struct txn *t)
 	}
 }
 
+/* A retry has waited so long for another pod: the same one will do. */
+#define OTHER_POD_US 100000u
+
+static bool
+is_impatient(const struct txn *t)
+{
+	return t->state == TXN_QUEUE &&
+	       loop_now(&t->worker->loop) - t->waiter.since_us >= OTHER_POD_US;
+}
+
 static const struct upstream_events txn_events;
 
 static struct upstream *
@@ -100,40 +112,92 @@ acquire(struct txn *t, struct pod *pod)
 	return u;
 }
 
-void
-txn_connect(struct txn *t)
+/* The pod has been picked, with a place for the request. */
+static void
+attempt(struct txn *t, struct pod *pod)
 {
 	struct upstream *u;
-	struct pod *pod = NULL;
 
-	if (t->version == t->stuck)
-		pod = pick_stuck(t->worker, t->stuck_pod, t->tried, t->ntried);
-	if (pod == NULL)
-		pod = pick_pod(t->worker, t->service, t->version, t->key,
-		    t->tried, t->ntried);
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
-	if (pod == NULL && t->ntried > 0)
-		pod = t->tried[t->ntried - 1]; /* there is no other */
-	if (pod == NULL) {
-		stats_failure(t->version, t->worker->index, ERR_NO_POD);
-		txn_reply(t, ERR_NO_POD);
-		return;
-	}
 	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
+	txn_enter_pod(t);
 	u = acquire(t, pod);
 	if (u == NULL) {
 		connect_failed(t);
 		return;
 	}
 	t->relay.upstream = u;
-	txn_enter_pod(t);
 	if (u->ready) {
 		txn_send(t);
 	} else {
 		t->relay.client->ops->pause(t->relay.client);
+	}
+}
+
+enum pick_lack
+txn_try(struct txn *t)
+{
+	struct pick_errand errand = {
+	    .service = t->service,
+	    .version = t->version,
+	    .key = t->key,
+	    .tried = t->tried,
+	    .ntried = t->ntried,
+	    .fresh = t->fresh,
+	    .impatient = is_impatient(t),
+	};
+	struct pod *pod = NULL;
+
+	if (t->version == t->stuck)
+		pod = pick_stuck(t->worker, &errand, t->stuck_pod);
+	if (pod == NULL)
+		pod = pick_pod(t->worker, &errand);
+	if (pod == NULL && t->ntried > 0 && errand.lack == LACK_POD)
+		pod = t->tried[t->ntried - 1]; /* there is no other */
+	if (pod == NULL)
+		return errand.lack;
+	attempt(t, pod);
+	return LACK_NOTHING;
+}
+
+/* A copy takes no place that a request waits for, and does not wait itself. */
+static bool
+copy_is_free(const struct txn *t)
+{
+	const struct version *v = &t->service->versions[t->version->index];
+
+	return atomic_load(&v->tally->gate.queued) == 0;
+}
+
+static enum pick_lack
+try_in_turn(struct txn *t)
+{
+	if (!load_limited(&t->service->terms->limits) ||
+	    (t->mirrored ? copy_is_free(t) : waiting_is_free(t)))
+		return txn_try(t);
+	return LACK_ROOM;
+}
+
+void
+txn_connect(struct txn *t)
+{
+	switch (try_in_turn(t)) {
+	case LACK_NOTHING:
+		return;
+	case LACK_POD:
+		stats_failure(t->version, t->worker->index, ERR_NO_POD);
+		txn_reply(t, ERR_NO_POD);
+		return;
+	case LACK_ROOM:
+	case LACK_CONNECT:
+		if (t->mirrored)
+			txn_reply(t, ERR_OVERLOADED);
+		else
+			waiting_enter(t);
+		return;
 	}
 }
 

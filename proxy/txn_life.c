@@ -14,6 +14,7 @@
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
+#include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -31,10 +32,13 @@ static const struct {
 	unsigned next; /* the states it may go to */
 } states[TXN_STATES] = {
     [TXN_ROUTE] = {"route", TO(TXN_CHOOSE) | TO(TXN_REPLY) | TO(TXN_END)},
-    [TXN_CHOOSE] = {"choose", TO(TXN_CONNECT) | TO(TXN_REPLY)},
-    [TXN_CONNECT] = {"connect", TO(TXN_SEND) | TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_CHOOSE] = {"choose", TO(TXN_QUEUE) | TO(TXN_CONNECT) | TO(TXN_REPLY)},
+    [TXN_QUEUE] = {"queue",
+	TO(TXN_CHOOSE) | TO(TXN_CONNECT) | TO(TXN_REPLY) | TO(TXN_END)},
+    [TXN_CONNECT] = {"connect",
+	TO(TXN_SEND) | TO(TXN_QUEUE) | TO(TXN_REPLY) | TO(TXN_END)},
     [TXN_SEND] = {"send", TO(TXN_RECEIVE) | TO(TXN_TUNNEL) | TO(TXN_CONNECT) |
-			      TO(TXN_REPLY) | TO(TXN_END)},
+			      TO(TXN_QUEUE) | TO(TXN_REPLY) | TO(TXN_END)},
     [TXN_RECEIVE] = {"receive", TO(TXN_END)},
     [TXN_TUNNEL] = {"tunnel", TO(TXN_END)},
     [TXN_REPLY] = {"reply", TO(TXN_END)},
@@ -46,6 +50,8 @@ txn_go(struct txn *t, enum txn_state to)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
 	CHECK(states[t->state].next & TO(to));
+	if (t->state == TXN_QUEUE)
+		waiting_leave(t);
 	t->state = to;
 }
 
@@ -186,6 +192,10 @@ txn_leave_pod(struct txn *t)
 		LIST_REMOVE(t, pod_link);
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
 	}
+	if (t->pod_counted && t->mirrored)
+		waiting_has_room(t->worker,
+		    t->service->versions[t->version->index].tally,
+		    t->tried[t->ntried - 1]);
 	t->pod_counted = false;
 	t->relay.upstream = NULL;
 }
@@ -214,6 +224,8 @@ txn_log(const struct txn *t)
 	e.request_bytes = t->relay.request_bytes;
 	e.response_bytes = t->relay.response_bytes;
 	e.queue_us = since_start(t, t->tried_us);
+	if (t->tried_us == 0 && t->waited_us > 0)
+		e.queue_us = t->waited_us;
 	if (t->ready_us != 0)
 		e.connect_us = t->ready_us - t->tried_us;
 	e.first_byte_us = since_start(t, t->head_us);
@@ -245,8 +257,10 @@ txn_end(struct txn *t)
 		txn_mirror_leave(t);
 	retry_end(&t->retry);
 	t->relay.client = NULL;
+	if (t->later != NULL)
+		plan_use_drop(t->later);
 	plan_use_drop(t->plan);
-	t->plan = NULL;
+	t->later = t->plan = NULL;
 	loop_bury(&t->worker->loop, &t->dead, txn_free);
 }
 

@@ -5,6 +5,7 @@
 #include "conf/settings.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/plan_use.h"
 #include "proxy/shadow.h"
 #include "proxy/txn_state.h"
 #include "proxy/worker_state.h"
@@ -61,6 +62,14 @@ static const struct client_ops discarding = {
 
 /* Nothing of it ever changes, so all copies of all workers have the same. */
 static struct client nobody = {.magic = CLIENT_MAGIC, .ops = &discarding};
+
+/* As it was when the copy was made: one that waits may have moved on. */
+static const struct service *
+service_of(const struct txn *t)
+{
+	return t->later == NULL ? t->service
+				: plan_service(t->plan->plan, t->service->name);
+}
 
 static struct mirror_slot *
 slot_of(const struct txn *t)
@@ -167,7 +176,8 @@ txn_mirror_data(struct txn *t, struct span piece)
 	if (!txn_mirror_gathers(t))
 		return;
 	kept = &s->copy->retry.kept;
-	if (piece.n > t->service->terms->mirror.body_bytes - fifo_span(kept).n)
+	if (piece.n >
+	    service_of(t)->terms->mirror.body_bytes - fifo_span(kept).n)
 		give_up(s, MIRROR_SKIP_BODY);
 	else if (!fifo_append(kept, piece))
 		give_up(s, MIRROR_SKIP_LIMIT);
@@ -222,12 +232,13 @@ txn_mirror_saw(struct txn *t, struct span piece)
 void
 txn_mirror_answered(struct txn *t)
 {
-	const struct mirror *m = t->service->mirror;
+	const struct mirror *m;
 	unsigned worker = t->worker->index;
 	struct shadow_answer *a;
 
 	if (t->shadow == NULL)
 		return;
+	m = service_of(t)->mirror;
 	a = &t->shadow->answers[side(t)];
 	a->whole = true;
 	a->status = t->status;

@@ -17,6 +17,7 @@
 #include "base/span.h"
 #include "proxy/loop.h"
 #include "proxy/pick.h"
+#include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/retry.h"
 #include "proxy/txn.h"
@@ -36,6 +37,7 @@ struct shadow;
 enum txn_state {
 	TXN_ROUTE,
 	TXN_CHOOSE,
+	TXN_QUEUE, /* waits for a pod that has room */
 	TXN_CONNECT,
 	TXN_SEND,
 	TXN_RECEIVE,
@@ -50,6 +52,7 @@ struct txn {
 	enum txn_state state;
 	struct worker *worker;
 	struct plan_use *plan;
+	struct plan_use *later; /* what it decides by since it waited */
 	const struct service *service;
 	const struct version *version;
 	const struct route_action *action; /* of its route; NULL: none */
@@ -58,6 +61,7 @@ struct txn {
 
 	struct pod *tried[TXN_ATTEMPTS_MAX]; /* the last one is the current */
 	unsigned ntried;
+	struct waiter waiter;	  /* in state QUEUE */
 	LIST_ENTRY(txn) pod_link; /* while it counts in the pod's */
 
 	struct upstream_request request; /* its head is in the arena */
@@ -79,6 +83,7 @@ struct txn {
 	bool pod_ended : 1;    /* its direction of a tunnel */
 	bool pod_counted : 1;  /* in the pod's requests in flight */
 	bool fresh : 1;	       /* no more idle connections for this one */
+	bool version_lost : 1; /* it waits for one that is no more */
 	bool grpc : 1;	       /* its trailers may have a grpc-status */
 	bool mirrored : 1;     /* a copy; its version counts for the mirror */
 	struct shadow *shadow; /* what it shares with its copy, or its original;
@@ -86,6 +91,7 @@ struct txn {
 
 	/* moments by loop_now(); 0 = not reached */
 	uint64_t started_us, tried_us, ready_us, head_us;
+	uint64_t waited_us; /* in queues, in all */
 	struct txn *next_spare;
 	struct dead dead;
 	struct arena arena;
@@ -119,5 +125,7 @@ void txn_reply(struct txn *t, enum err e);
  * connection; from here on the pod's events drive the transaction.
  */
 void txn_connect(struct txn *t);
+/* The same, unless something is lacking: then nothing is changed. */
+enum pick_lack txn_try(struct txn *t);
 
 #endif

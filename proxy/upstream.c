@@ -50,7 +50,10 @@ upstream_connect(struct worker *w, const struct version *v, struct pod *pod,
 	struct tls_client *client;
 	struct tls *tls;
 
-	if (c == NULL || v->tls == NULL)
+	if (c == NULL)
+		return NULL;
+	pod->slots[w->index].connecting++;
+	if (v->tls == NULL)
 		return c;
 	client = tls_client_get(&w->tls_clients, v->tls, v->protocol == POD_H2);
 	tls = client == NULL ? NULL
@@ -58,11 +61,22 @@ upstream_connect(struct worker *w, const struct version *v, struct pod *pod,
 				   &pod->slots[w->index]);
 	if (tls == NULL) {
 		conn_close(c);
+		upstream_connect_over(w, pod);
 		errno = ENOMEM;
 		return NULL;
 	}
 	conn_secure(c, tls, SPAN_NONE);
 	return c;
+}
+
+void
+upstream_connect_over(struct worker *w, struct pod *pod)
+{
+	struct pod_slot *slot = &pod->slots[w->index];
+
+	CHECK(slot->connecting > 0);
+	slot->connecting--;
+	waiting_may_connect(w);
 }
 
 enum err

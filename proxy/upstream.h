@@ -109,10 +109,12 @@ bool upstream_suits(const struct upstream *u, const struct version *v);
 
 /*
  * A connection to the pod, secured if the version wants that: CONN_CONNECTED
- * follows when it is. NULL with errno set.
+ * follows when it is. NULL with errno set. It counts as one that is being made
+ * until upstream_connect_over(), which the caller owes once.
  */
 struct conn *upstream_connect(struct worker *w, const struct version *v,
     struct pod *pod, conn_handler *handle, void *owner);
+void upstream_connect_over(struct worker *w, struct pod *pod);
 /* Why it did not get that far, after CONN_FAILED; logged, too. */
 enum err upstream_connect_error(const struct conn *c, const struct pod *pod);
 

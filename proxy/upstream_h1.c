@@ -74,6 +74,8 @@ uh1_close(struct upstream *base)
 		return;
 	if (u->state == UH1_IDLE)
 		upstream_unset_idle(base);
+	if (u->state == UH1_CONNECTING)
+		upstream_connect_over(base->worker, base->pod);
 	u->state = UH1_CLOSED;
 	base->txn = NULL;
 	if (u->conn != NULL)
@@ -541,6 +543,7 @@ static void
 uh1_on_connected(struct upstream_h1 *u)
 {
 	u->state = UH1_IDLE; /* but in no list: it has its txn */
+	upstream_connect_over(u->base.worker, u->base.pod);
 	u->base.ready = true;
 	conn_no_deadline(u->conn);
 	u->base.events->ready(u->base.txn);

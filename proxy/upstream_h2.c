@@ -138,6 +138,8 @@ trunk_close(struct trunk *k, enum err reason)
 
 	if (k->state == TRUNK_CLOSED)
 		return;
+	if (connecting)
+		upstream_connect_over(k->worker, k->pod);
 	k->state = TRUNK_CLOSED;
 	h2_link_end(&k->link);
 	unlink_from_pod(k);
@@ -204,6 +206,7 @@ trunk_open(struct trunk *k)
 	if (k->state != TRUNK_CONNECTING)
 		return;
 	k->state = TRUNK_OPEN;
+	upstream_connect_over(k->worker, k->pod);
 	k->due_us = 0;
 	conn_no_deadline(k->conn);
 	TAILQ_FOREACH_SAFE (u, &k->streams, link, next) {
@@ -442,6 +445,7 @@ trunk_new(struct worker *w, const struct version *v, struct pod *pod)
 	h2_link_init(&k->link, &w->loop, &w->h2_memory, k->conn, on_pumped);
 	if (!h2_link_open(&k->link, false, &trunk_calls, k)) {
 		conn_close(k->conn);
+		upstream_connect_over(w, pod);
 		saved = ENOMEM;
 		goto fail;
 	}
@@ -475,7 +479,8 @@ room_of(const struct trunk *k)
 }
 
 static struct trunk *
-find_trunk(struct worker *w, const struct version *v, struct pod *pod)
+find_trunk(
+    const struct worker *w, const struct version *v, const struct pod *pod)
 {
 	struct trunk *k;
 
@@ -485,6 +490,13 @@ find_trunk(struct worker *w, const struct version *v, struct pod *pod)
 		    !k->refusing && k->nstreams < room_of(k))
 			return k;
 	return NULL;
+}
+
+bool
+upstream_h2_at_hand(
+    const struct worker *w, const struct version *v, const struct pod *pod)
+{
+	return find_trunk(w, v, pod) != NULL;
 }
 
 struct upstream *

@@ -17,6 +17,10 @@ struct worker;
 struct upstream *upstream_h2_acquire(
     struct worker *w, const struct version *v, struct pod *pod);
 
+/* Whether there is a connection that has room for one. */
+bool upstream_h2_at_hand(
+    const struct worker *w, const struct version *v, const struct pod *pod);
+
 /*
  * Closes what is idle; those in use take no new request and end with their
  * last one. With gone_only just connections to pods that are gone, which are

@@ -54,6 +54,17 @@ get(struct worker *w, const struct version *v, struct pod *pod, bool fresh)
 	return u != NULL ? u : upstream_h1_connect(w, v, pod);
 }
 
+bool
+upstream_at_hand(const struct worker *w, const struct version *v,
+    const struct pod *pod, bool fresh)
+{
+	const struct upstream *u = pod->slots[w->index].idle;
+
+	if (v->protocol != POD_HTTP1)
+		return upstream_h2_at_hand(w, v, pod);
+	return !fresh && u != NULL && upstream_suits(u, v);
+}
+
 struct upstream *
 upstream_acquire(struct worker *w, const struct version *v, struct pod *pod,
     struct txn *t, const struct upstream_events *events, bool fresh)

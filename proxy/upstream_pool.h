@@ -24,6 +24,10 @@ struct upstream *upstream_acquire(struct worker *w, const struct version *v,
     struct pod *pod, struct txn *t, const struct upstream_events *events,
     bool fresh);
 
+/* Whether it would come without a new connection; `fresh` as above. */
+bool upstream_at_hand(const struct worker *w, const struct version *v,
+    const struct pod *pod, bool fresh);
+
 /* Gives it back: idle for the next request when it can serve one. */
 void upstream_release(struct upstream *u);
 

@@ -36,6 +36,7 @@
 #include "proxy/txn_cut.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 
 /* Accepted in a row before connections get their turn. */
@@ -324,6 +325,7 @@ take_plan(struct worker_thread *wt, const struct message *m)
 	CHECK(fit_fields(w, nfields) == 0);
 	w->nfields = nfields;
 	CHECK(loop_fit_heads(&w->loop, w->settings->limits.header_bytes) == 0);
+	waiting_take_plan(w);
 	upstream_pool_prune(w);
 	tls_clients_prune(&w->tls_clients);
 	tell_main(wt, (struct message){.kind = MSG_PLAN_TAKEN});
@@ -444,7 +446,7 @@ new_base(void)
 struct worker *
 worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
     const struct settings *settings, struct access_ring *ring,
-    struct client_table *client_table,
+    struct client_table *client_table, struct bells *bells,
     const uint8_t ticket_seed[TLS_TICKETS_SEED])
 {
 	struct worker_thread *wt = calloc(1, sizeof *wt);
@@ -466,13 +468,14 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	TAILQ_INIT(&w->shadows);
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
+	TAILQ_INIT(&w->waiting.queues);
 	STAILQ_INIT(&w->loop.dead);
 	wt->base = new_base();
 	if (fit_fields(w, w->nfields) < 0 || wt->base == NULL ||
 	    loop_init(&w->loop, wt->base, settings->limits.header_bytes) < 0 ||
 	    tls_wire_init(&w->loop.tls, w->loop.scratch_size, &wt->tickets) <
 		0 ||
-	    plan_use_set(w, plan) < 0)
+	    waiting_init(w, bells) < 0 || plan_use_set(w, plan) < 0)
 		goto fail;
 	tls_tickets_init(&wt->tickets, ticket_seed, loop_now(&w->loop));
 	loop_set_expired(&w->loop, conn_on_deadline);
@@ -537,6 +540,7 @@ worker_free(struct worker *w)
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_free(d);
 	plan_use_fini(w);
+	waiting_fini(w);
 	loop_fini(&w->loop);
 	h2_memory_fini(&w->h2_memory);
 	tls_wire_fini(&w->loop.tls);

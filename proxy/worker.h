@@ -11,6 +11,7 @@
 #include "proxy/tls_tickets.h"
 
 struct access_ring;
+struct bells;
 struct client_table;
 struct mailbox;
 struct plan;
@@ -20,14 +21,14 @@ struct worker;
 /*
  * The plan must have been held once for this worker (it says MSG_PLAN_LEFT
  * when it is done with it); the settings stay valid until the worker has
- * answered the next MSG_PLAN. The ring and the client table outlive the
- * worker. All workers get the same seed: they take each other's tickets. NULL
- * with errno set.
+ * answered the next MSG_PLAN. The ring, the client table and the bells
+ * outlive the worker. All workers get the same seed: they take each other's
+ * tickets. NULL with errno set.
  */
 struct worker *worker_new(unsigned index, struct mailbox *to_main,
     struct plan *plan, const struct settings *settings,
     struct access_ring *ring, struct client_table *client_table,
-    const uint8_t ticket_seed[TLS_TICKETS_SEED]);
+    struct bells *bells, const uint8_t ticket_seed[TLS_TICKETS_SEED]);
 /* Starts the thread; -1 with errno set. */
 int worker_start(struct worker *w);
 /* Any thread. */

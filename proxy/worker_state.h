@@ -14,6 +14,7 @@
 #include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
+#include "proxy/waiting.h"
 #include "router/route.h"
 #include "router/sticky.h"
 
@@ -24,6 +25,7 @@
 #define WORKER_COOKIE_MAX (STICKY_NAME_MAX + STICKY_TEXT_MAX + 96u)
 
 struct access_ring;
+struct bells;
 struct client_table;
 struct field;
 struct mailbox;
@@ -66,6 +68,8 @@ struct worker {
 	/* likewise: a response's head as its route edits it, as many */
 	struct field *edited;
 	char cookie[WORKER_COOKIE_MAX]; /* likewise: a Set-Cookie's value */
+
+	struct waiting waiting; /* requests without a pod that has room */
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;

@@ -29,8 +29,10 @@ struct pod_drain; /* owned by the control folder */
 /* written by one worker */
 struct pod_slot {
 	alignas(64) _Atomic uint32_t inflight; /* read by main */
-	uint32_t nidle;			       /* worker's own */
-	struct upstream *idle;		       /* worker's own, newest first */
+	uint32_t claimed;	 /* worker's own: of these, in pod.claimed */
+	uint32_t nidle;		 /* worker's own */
+	uint32_t connecting;	 /* worker's own: connections it is making */
+	struct upstream *idle;	 /* worker's own, newest first */
 	uint64_t avoid_until_us; /* worker's own: it refused a connection */
 	/* worker's own: what its last TLS session left for the next, and how
 	 * that is freed when the pod is */
@@ -57,6 +59,13 @@ struct pod {
 	/* written by main, read by workers: take no new request to it, keep
 	 * no idle connection, and say when nothing is in flight any more */
 	_Atomic bool gone;
+
+	/* written by main, read by workers, a hint: where it is in `ready` */
+	_Atomic uint32_t place;
+
+	/* written by every worker, only where there is a limit: the requests
+	 * in flight that count against it; see router/claim.h */
+	alignas(64) _Atomic uint32_t claimed;
 
 	/* main only */
 	enum pod_state state; /* follows from these: see pod_settle() */

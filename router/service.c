@@ -527,7 +527,9 @@ version_settle(struct version *v, const struct terms *terms)
 
 		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
 			continue;
-		v->ready[v->nready] = v->pods[i];
+		atomic_store_explicit(
+		    &p->place, (uint32_t)v->nready, memory_order_relaxed);
+		v->ready[v->nready] = p;
 		weights[v->nready] = v->weights[i];
 		if (slowly)
 			weights[v->nready] *= p->warmth;

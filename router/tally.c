@@ -79,6 +79,20 @@ tally_retry(struct tally *t, unsigned worker)
 	tally_add(&own_slot(t, worker)->retries, 1);
 }
 
+/* As many bits as the number has: what is shorter than 2^n us is in the n-th.
+ */
+void
+tally_wait(struct tally *t, unsigned worker, uint64_t us)
+{
+	struct tally_slot *slot = own_slot(t, worker);
+	unsigned n = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
+
+	if (n >= TALLY_WAITS)
+		n = TALLY_WAITS - 1;
+	tally_add(&slot->waits[n], 1);
+	tally_add(&slot->wait_us, us);
+}
+
 static void
 add_counts(uint64_t *sum, const tally_count *counts, size_t n)
 {
@@ -101,6 +115,10 @@ tally_read(const struct tally *t, struct tally_sum *sum)
 		add_counts(&sum->retries, &slot->retries, 1);
 		add_counts(&sum->duration_us, &slot->duration_us, 1);
 		add_counts(sum->buckets, slot->buckets, HIST_BUCKETS);
+		add_counts(&sum->wait_us, &slot->wait_us, 1);
+		add_counts(sum->waits, slot->waits, TALLY_WAITS);
+		sum->queued +=
+		    atomic_load_explicit(&slot->queued, memory_order_relaxed);
 	}
 }
 
@@ -120,7 +138,8 @@ tally_errors(const struct tally_sum *sum)
 	uint64_t n = 0;
 
 	for (int r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		if (r != REASON_CLIENT_ABORT && r != REASON_NO_POD)
+		if (r != REASON_CLIENT_ABORT && r != REASON_NO_POD &&
+		    r != REASON_QUEUE_FULL && r != REASON_QUEUE_TIMEOUT)
 			n += sum->errors[r];
 	return n;
 }

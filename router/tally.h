@@ -17,8 +17,11 @@
 #define TALLY_MAGIC    0x7a11e001u
 #define TALLY_CODE_MIN 100
 #define TALLY_CODE_MAX 599
+#define TALLY_WAITS    26u /* the last one has all that is longer */
 
 typedef _Atomic uint64_t tally_count;
+
+struct queue; /* the proxy folder's: requests that wait for the version */
 
 /* written by one worker, read by main */
 struct tally_slot {
@@ -27,9 +30,23 @@ struct tally_slot {
 	tally_count retries;
 	tally_count duration_us; /* sum over all answers */
 	tally_count buckets[HIST_BUCKETS];
+	tally_count wait_us;		/* sum over all that waited */
+	tally_count waits[TALLY_WAITS]; /* the n-th: less than 2^n us */
+	_Atomic uint32_t queued;	/* requests that wait here; for main */
+	_Atomic uint64_t oldest_us;	/* since when; for other workers, too;
+					 * 0 = nobody whom they could help */
+	struct queue *queue;		/* worker's own; NULL = nobody waits */
+	uint32_t claimed;    /* worker's own: of inflight, in gate.claimed */
 	uint32_t cursor;     /* worker's own: where round_robin stands */
 	uint32_t inflight;   /* worker's own: requests its pods have */
 	uint32_t retry_debt; /* worker's own: see proxy/retry.h */
+};
+
+/* Written by every worker, only where the service has limits. */
+struct tally_gate {
+	alignas(64) _Atomic uint32_t claimed; /* see router/claim.h */
+	_Atomic uint32_t queued;	      /* requests that wait */
+	_Atomic uint32_t freed; /* place of a pod that has room; a hint */
 };
 
 struct tally {
@@ -40,6 +57,7 @@ struct tally {
 	uint64_t moves[POD_STATE_COUNT];
 	uint64_t ejections;
 	unsigned nslots;
+	struct tally_gate gate;
 	struct tally_slot slots[];
 };
 
@@ -50,6 +68,9 @@ struct tally_sum {
 	uint64_t retries;
 	uint64_t duration_us;
 	uint64_t buckets[HIST_BUCKETS];
+	uint64_t wait_us;
+	uint64_t waits[TALLY_WAITS];
+	uint64_t queued; /* now */
 };
 
 /* One slot per worker, all zero; one reference. NULL without memory. */
@@ -76,6 +97,8 @@ void tally_answer(
 /* A failure, whether or not an answer came; REASON_NONE counts nothing. */
 void tally_error(struct tally *t, unsigned worker, enum reason reason);
 void tally_retry(struct tally *t, unsigned worker);
+/* A request has waited so long for a pod of this version. */
+void tally_wait(struct tally *t, unsigned worker, uint64_t us);
 
 /* Any thread. */
 void tally_read(const struct tally *t, struct tally_sum *sum);
@@ -84,8 +107,9 @@ void tally_read(const struct tally *t, struct tally_sum *sum);
 uint64_t tally_answers(const struct tally_sum *sum);
 /*
  * Errors for the error rate: every reason but client_abort, which is not the
- * version's doing, and no_pod, which no pod of it has answered. What an error
- * rate is divided by: answers, and failures that gave no answer.
+ * version's doing, and no_pod, queue_full and queue_timeout, which no pod of
+ * it was asked for. What an error rate is divided by: answers, and failures
+ * that gave no answer.
  */
 uint64_t tally_errors(const struct tally_sum *sum);
 uint64_t tally_attempts(const struct tally_sum *sum);

@@ -41,6 +41,25 @@ struct retry_spec {
 	uint32_t body_bytes; /* a longer request body is not kept for one */
 };
 
+/*
+ * How much a version and its pods get at a time; 0 = any. What is too much
+ * waits, as far as there is room in the queue.
+ */
+struct load_limits {
+	uint32_t pod_requests;	   /* in flight at a pod, over all workers */
+	uint32_t version_requests; /* at all pods of a version, likewise */
+	uint32_t pending_connects; /* begun to a pod by each worker */
+	uint32_t queue; /* requests that wait for a version; 0 = none */
+	uint32_t queue_timeout_ms; /* so long, in all */
+};
+
+static inline bool
+load_limited(const struct load_limits *l)
+{
+	return (l->pod_requests | l->version_requests | l->pending_connects) !=
+	       0;
+}
+
 /* Requests that a version gets once more; see router/mirror.h. */
 struct mirror_spec {
 	bool on;
@@ -65,6 +84,7 @@ struct terms {
 	uint32_t slow_start_ms; /* of a pod that comes up; 0 = none */
 	uint32_t ramp_ms; /* of a version whose first pod comes up; 0 = none */
 	struct retry_spec retry;
+	struct load_limits limits;
 	struct sticky sticky;
 	struct mirror_spec mirror;
 	int error_min, error_max; /* statuses that count as errors */

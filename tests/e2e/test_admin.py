@@ -61,7 +61,8 @@ def test_services(p):
     assert one["mirror"] is None and one["rollout"] is None
     version = one["versions"][0]
     assert set(version) == {"name", "weight", "share", "requests", "errors",
-                            "error_ratio", "p50_ms", "p99_ms", "panic",
+                            "error_ratio", "p50_ms", "p99_ms", "queued",
+                            "panic",
                             "pods"}
     assert set(version["pods"][0]) == {"address", "state", "inflight",
                                        "reason"}

@@ -101,6 +101,8 @@ def test_every_name_is_there(busy):
                  "shunt_error_ratio", "shunt_request_duration_seconds_count",
                  "shunt_retries_total", "shunt_version_weight",
                  "shunt_version_share", "shunt_pod_up", "shunt_pod_inflight",
+                 "shunt_queue_length", "shunt_queue_wait_seconds_count",
+                 "shunt_queue_rejected_total",
                  "shunt_connections", "shunt_build_info"):
         assert name in names, name
     weights = sums(busy.metrics()["shunt_version_weight"], "version")

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "proxy/bells.h"
 #include "proxy/client_table.h"
 #include "proxy/greet.h"
 #include "proxy/greeting.h"
@@ -87,6 +88,7 @@ static struct {
 	struct conf *conf;
 	struct plan *plan;
 	struct client_table *table;
+	struct bells *bells;
 	struct worker *worker;
 	struct listener *listener;
 	struct greeting *greetings[2];
@@ -142,6 +144,7 @@ close_house(void)
 	worker_free(house.worker);
 	listener_free(house.listener);
 	client_table_free(house.table);
+	bells_free(house.bells);
 	greeting_drop(house.greetings[0]);
 	greeting_drop(house.greetings[1]);
 	plan_drop(house.plan);
@@ -155,11 +158,12 @@ open_house(void)
 
 	read_config();
 	house.table = client_table_new();
+	house.bells = bells_new(1);
 	house.listener =
 	    listener_new(&house.conf->settings.listeners[0].address);
 	/* main is told of nothing while the plan stays */
 	house.worker = worker_new(0, NULL, house.plan, &house.conf->settings,
-	    NULL, house.table, seed);
+	    NULL, house.table, house.bells, seed);
 	CHECK(house.worker != NULL && house.listener != NULL);
 	CHECK(atexit(close_house) == 0);
 }

@@ -79,7 +79,8 @@ static void
 test_labels(void **state)
 {
 	static const char *const labels[REASON_COUNT] = {"", "status", "body",
-	    "connect", "timeout", "reset", "no_pod", "client_abort"};
+	    "connect", "timeout", "reset", "no_pod", "client_abort",
+	    "queue_full", "queue_timeout"};
 
 	(void)state;
 	for (int r = 0; r < REASON_COUNT; r++)

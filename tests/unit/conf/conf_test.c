@@ -70,6 +70,8 @@ static const char everything[] =
     "    errors: { status: 400-499, grpc: [2, 4, 13-15, 16] }\n"
     "    retry: { attempts: 0, on: [reset], version: any,\n"
     "             budget: 12.34%, body_bytes: 16MiB }\n"
+    "    limits: { pod_requests: 10, version_requests: 20, queue: 30,\n"
+    "              pending_connects: 40, queue_timeout: 50ms }\n"
     "    mirror: { version: v3, share: 12.5%, body_bytes: 1MiB, limit: 7 }\n"
     "    empty: 503\n"
     "  other:\n"
@@ -379,6 +381,11 @@ test_service(void **state)
 	assert_int_equal(s->terms.retry.version, RETRY_ANY);
 	assert_int_equal(s->terms.retry.budget, 1234);
 	assert_int_equal(s->terms.retry.body_bytes, 16 << 20);
+	assert_int_equal(s->terms.limits.pod_requests, 10);
+	assert_int_equal(s->terms.limits.version_requests, 20);
+	assert_int_equal(s->terms.limits.queue, 30);
+	assert_int_equal(s->terms.limits.pending_connects, 40);
+	assert_int_equal(s->terms.limits.queue_timeout_ms, 50);
 	assert_true(s->terms.mirror.on);
 	assert_string_equal(s->versions[s->terms.mirror.version].name, "v3");
 	assert_int_equal(s->terms.mirror.share, MIRROR_ALL / 8);
@@ -505,6 +512,9 @@ test_default_service(void **state)
 	assert_int_equal(s->terms.retry.version, RETRY_SAME);
 	assert_int_equal(s->terms.retry.budget, 2000);
 	assert_int_equal(s->terms.retry.body_bytes, 64 << 10);
+	assert_false(load_limited(&s->terms.limits));
+	assert_int_equal(s->terms.limits.queue, 0);
+	assert_int_equal(s->terms.limits.queue_timeout_ms, 1000);
 	assert_false(s->terms.mirror.on);
 	assert_int_equal(s->terms.mirror.share, MIRROR_ALL);
 	assert_int_equal(s->terms.mirror.body_bytes, 64 << 10);

@@ -143,7 +143,7 @@ static const struct row versions[] = {
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
 	"stable, weights, rules, cohort, sticky, balance, health, outlier, panic, "
-	"slow_start, ramp, errors, retry, mirror, empty, found nothing\n"},
+	"slow_start, ramp, errors, retry, limits, mirror, empty, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
@@ -260,6 +260,25 @@ static const struct row service_keys[] = {
     {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
 	"5:17: expected a list of connect and reset, found a string\n"},
+    {SHOP "    limits: {}\n", ""},
+    {SHOP "    limits: {pending_connects: 1, queue: 1000000,\n"
+	  "      queue_timeout: 1d}\n", ""},
+    {SHOP "    limits: {version_requests: 1, queue: 1}\n", ""},
+    {SHOP "    limits: 5\n",
+	"5:13: expected a map with the keys pod_requests, version_requests, "
+	"pending_connects, queue, queue_timeout, found a string\n"},
+    {SHOP "    limits: {pod_requests: -1, version_requests: 1000001, "
+	  "pending_connects: x,\n      queue: 1.5, queue_timeout: 0s}\n",
+	"5:28: expected an integer from 0 to 1000000, found \"-1\"\n"
+	"5:50: expected an integer from 0 to 1000000, found \"1000001\"\n"
+	"5:77: expected an integer from 0 to 1000000, found \"x\"\n"
+	"6:14: expected an integer from 0 to 1000000, found \"1.5\"\n"
+	"6:34: expected a duration from 1ms to 1d, found \"0s\"\n"},
+    {SHOP "    limits: {pod_request: 1}\n",
+	"5:14: unknown key \"pod_request\", did you mean \"pod_requests\"?\n"},
+    {SHOP "    limits: {queue_timeout: 1s, queue: 5}\n",
+	"5:40: expected a limit with the queue: pod_requests, "
+	"version_requests or pending_connects\n"},
     {SHOP "    mirror: {version: v2}\n", ""},
     {SHOP "    mirror: {version: v2, share: 0%, body_bytes: 0, limit: 1}\n",
 	""},

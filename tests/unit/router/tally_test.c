@@ -82,6 +82,8 @@ test_errors(void **state)
 	    {REASON_RESET, 1, 1},
 	    {REASON_NO_POD, 0, 0},
 	    {REASON_CLIENT_ABORT, 0, 0},
+	    {REASON_QUEUE_FULL, 0, 0},
+	    {REASON_QUEUE_TIMEOUT, 0, 0},
 	};
 
 	(void)state;
@@ -98,6 +100,39 @@ test_errors(void **state)
 		    tally_attempts(&sum), 1 + 2 * rows[i].attempts);
 		assert_int_equal(sum.errors[rows[i].reason],
 		    rows[i].reason == REASON_NONE ? 0 : 2);
+		tally_drop(t);
+	}
+}
+
+/* The n-th count has what is less than 2^n us, the last one all the rest. */
+static void
+test_waits(void **state)
+{
+	static const struct {
+		uint64_t us;
+		unsigned n;
+	} rows[] = {
+	    {0, 0},
+	    {1, 1},
+	    {2, 2},
+	    {3, 2},
+	    {255, 8},
+	    {256, 9},
+	    {(1u << 24) - 1, 24},
+	    {1u << 24, 25},
+	    {UINT64_MAX >> 8, TALLY_WAITS - 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct tally *t = tally_new(WORKERS);
+
+		tally_wait(t, 0, rows[i].us);
+		tally_wait(t, 2, rows[i].us);
+		tally_read(t, &sum);
+		assert_int_equal(sum.waits[rows[i].n], 2);
+		assert_int_equal(sum.wait_us, 2 * rows[i].us);
+		assert_int_equal(tally_answers(&sum), 0);
 		tally_drop(t);
 	}
 }
@@ -123,6 +158,7 @@ main(void)
 	    cmocka_unit_test(test_slots_have_their_own_lines),
 	    cmocka_unit_test(test_answers),
 	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_waits),
 	    cmocka_unit_test(test_hold),
 	};
 

@@ -1,0 +1,61 @@
+/*
+ * Requests of a worker that wait because no pod that may take them has room:
+ * how they get into a queue, and out of it. A place that becomes free at
+ * another worker is told by a bell; besides, each queue is looked at every
+ * WAITING_TICK_US. Worker thread only.
+ */
+#ifndef PROXY_WAITING_H
+#define PROXY_WAITING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/queue.h"
+#include "proxy/loop.h"
+
+struct bells;
+struct event;
+struct pod;
+struct queue;
+struct tally;
+struct txn;
+struct worker;
+
+/* What was overlooked, and who has waited too long, is found after it. */
+#define WAITING_TICK_US 10000u
+
+/* A worker's part of it. */
+struct waiting {
+	TAILQ_HEAD(, queue) queues; /* that are not empty */
+	struct kick kick;
+	bool kicked;
+	struct bells *bells; /* of all workers */
+	struct event *rung, *ticker;
+	bool ticking;
+};
+
+/* The list is made; the bells outlive the worker. -1 without memory. */
+int waiting_init(struct worker *w, struct bells *bells);
+/* Nobody waits any more. */
+void waiting_fini(struct worker *w);
+
+/* Whether a request that wants to go to a pod of its version may try. */
+bool waiting_is_free(const struct txn *t);
+/*
+ * It waits from now on, or it is answered because it cannot. Leaving the state
+ * QUEUE, by any way, takes it out: waiting_leave().
+ */
+void waiting_enter(struct txn *t);
+void waiting_leave(struct txn *t);
+
+/* A request of the version has left the pod: its places go back. */
+void waiting_has_room(struct worker *w, struct tally *t, struct pod *p);
+/* A connection is made, or has failed. */
+void waiting_may_connect(struct worker *w);
+/*
+ * The worker has another plan: those who wait go on by that one, and requests
+ * in flight count where it has limits now.
+ */
+void waiting_take_plan(struct worker *w);
+
+#endif
