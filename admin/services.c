@@ -106,8 +106,9 @@ service_json(const struct control *control, const struct service *s)
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:o, s:o, s:n}", "name", s->name, "stable",
-	    s->versions[s->stable].name, "versions", versions, "mirror",
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:n}", "name", s->name,
+	    "stable", s->versions[s->stable].name, "in_force",
+	    control_in_force(control), "versions", versions, "mirror",
 	    mirror_json(s), "rollout");
 }
 

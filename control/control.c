@@ -582,6 +582,13 @@ control_settings(const struct control *c)
 	return &publish_conf(c->publish)->settings;
 }
 
+bool
+control_in_force(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return roster_published(c->roster) && publish_taken_by_all(c->publish);
+}
+
 struct events *
 control_events(struct control *c)
 {

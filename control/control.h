@@ -49,6 +49,8 @@ struct pods *control_pods(struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,
  * or is not meant to. */
 const char *control_state_problem(const struct control *c);
+/* Whether every worker goes by the states and weights that are shown. */
+bool control_in_force(const struct control *c);
 unsigned control_workers(const struct control *c);
 
 /* Listeners are bound, workers run and it is not draining. */

@@ -161,6 +161,16 @@ publish_watch(struct publish *p, publish_watcher *watch, void *arg)
 	p->watch_arg = arg;
 }
 
+bool
+publish_taken_by_all(const struct publish *p)
+{
+	CHECK_OBJ(p, PUBLISH_MAGIC);
+	for (unsigned i = 0; i < p->nworkers; i++)
+		if (p->acked[i] != p->serial)
+			return false;
+	return true;
+}
+
 struct plan *
 publish_current(const struct publish *p)
 {

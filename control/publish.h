@@ -35,6 +35,9 @@ void publish_watch(struct publish *p, publish_watcher *watch, void *arg);
 struct plan *publish_current(const struct publish *p);
 const struct conf *publish_conf(const struct publish *p);
 
+/* Whether every worker has the plan in force. */
+bool publish_taken_by_all(const struct publish *p);
+
 /*
  * Retires the plan in force, puts this one in its place and sends it to
  * every worker. Consumes plan and conf; a conf of NULL means that the

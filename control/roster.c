@@ -143,6 +143,13 @@ roster_new(
 	return r;
 }
 
+bool
+roster_published(const struct roster *r)
+{
+	CHECK_OBJ(r, ROSTER_MAGIC);
+	return STAILQ_EMPTY(&r->dirty);
+}
+
 void
 roster_stop(struct roster *r)
 {

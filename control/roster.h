@@ -38,6 +38,9 @@ void roster_on_maint(
 /* The service's pods take requests in another measure: a plan follows. */
 void roster_dirty(struct roster *r, const char *service);
 
+/* Whether all that was told here is in the plan in force. */
+bool roster_published(const struct roster *r);
+
 /* Nothing is published any more. */
 void roster_stop(struct roster *r);
 

@@ -211,11 +211,25 @@ on_frame_not_send(
 	return 0;
 }
 
+/* From here on it is the pod's turn: it has the whole request. */
+static int
+on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
+{
+	struct upstream_h2 *u = find(session, frame->hd.stream_id);
+
+	(void)arg;
+	if (u != NULL && frame->hd.type == NGHTTP2_DATA &&
+	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+		upstream_h2_set_due(u);
+	return 0;
+}
+
 const struct h2_calls trunk_calls = {
     .begin_headers = on_begin_headers,
     .header = on_header,
     .frame_recv = on_frame_recv,
     .data = on_data,
+    .frame_send = on_frame_send,
     .frame_not_send = on_frame_not_send,
     .stream_close = on_stream_close,
 };

@@ -193,10 +193,15 @@ class Proxy:
                    for p in v["pods"])
 
     def wait_pods(self, version, **states):
-        """Until as many pods of the version are in each state."""
+        """Until as many pods of the version are in each state, and every
+        worker goes by that."""
         def right():
-            have = list(self.pods(version).values())
-            return all(have.count(s) == n for s, n in states.items())
+            shop = self.status()
+            (pods,) = [v["pods"] for v in shop["versions"]
+                       if v["name"] == version]
+            have = [pod["state"] for pod in pods]
+            return shop["in_force"] and all(
+                have.count(s) == n for s, n in states.items())
         wait_for(right, f"pods of {version} are {states}")
 
     def wait_idle(self, of="shop"):

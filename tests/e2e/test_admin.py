@@ -56,7 +56,9 @@ def test_services(p):
     code, answer = p.api("GET", "/api/v1/services")
     assert code == 200 and [s["name"] for s in answer["services"]] == ["shop"]
     one = answer["services"][0]
-    assert set(one) == {"name", "stable", "versions", "mirror", "rollout"}
+    assert set(one) == {"name", "stable", "in_force", "versions", "mirror",
+                        "rollout"}
+    assert one["in_force"] in (True, False)
     assert one["stable"] == "v1"
     assert one["mirror"] is None and one["rollout"] is None
     version = one["versions"][0]

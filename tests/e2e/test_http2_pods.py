@@ -381,6 +381,21 @@ def test_a_silent_connection_is_found_out(h2c):
     wait_for(lambda: dead not in p.pod.open, "it is closed")
 
 
+async def slowly(asked):
+    await asyncio.sleep(1)
+    return OK
+
+
+@pytest.mark.parametrize("body,response,status", [
+    ("300ms", "60s", 200), ("60s", "300ms", 504)])
+def test_behind_the_body_the_response_is_awaited(h2c, body, response, status):
+    """As long as timeouts.response says, whatever that of bodies is."""
+    p = h2c(slowly, config={
+        "timeouts": {"body": body, "response": response}})
+    with Client(p.port) as c:
+        assert c.ask("POST", body=b"x" * 1000).status == status
+
+
 def frames(data):
     """(kind, flags, stream) of frames in a row."""
     while len(data) >= 9:
@@ -530,8 +545,8 @@ def test_health_checks_and_versions_of_each_protocol(proxy, pod, h2_pod):
                             "protocol": "h2c"}},
         "weights": {"v1": 50, "v2": 50},
         "health": {"interval": "50ms", "rise": 1}}}})
-    p.wait_pods("v1", up=1)
-    p.wait_pods("v2", up=1)
+    wait_for(lambda: set(Load(p.port, 2, 4).run().versions()) == {"1", "2"},
+             "the workers know that both are up")
     assert Load(p.port, 4, 40).run().versions() == {"1": 20, "2": 20}
 
 
