@@ -546,12 +546,15 @@ def test_maint_is_checked_anew(shop, pod):
 
 
 def test_a_pod_that_is_added_is_checked_first(shop, pod):
-    good = pod(lambda a: answer(200))
-    bad = pod(lambda a: answer(500))
+    ready, first = [], iter([200])
+    good = pod(lambda a: answer(200 if ready else 500))
+    bad = pod(lambda a: answer(next(first, 500)))
     p = shop({"v1": []}, service={"health": {
-        "path": "/healthz", "interval": "50ms", "fall": 1}})
+        "path": "/healthz", "interval": "50ms", "fall": 1,
+        "start_period": "1h"}})
     code, body = p.api("POST", path(), {"address": address(good.port)})
     assert code == 200 and body["state"] == "starting"
+    ready.append(True)
     p.api("POST", path(), {"address": address(bad.port)})
     p.wait_pods("v1", up=1, down=1)
     assert state(p, good.port) == "up"
