@@ -523,7 +523,7 @@ version_settle(struct version *v, const struct terms *terms)
 	count_pods(v, terms, slowly);
 	v->nready = 0;
 	for (size_t i = 0; i < v->npods; i++) {
-		const struct pod *p = v->pods[i];
+		struct pod *p = v->pods[i];
 
 		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
 			continue;
