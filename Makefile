@@ -43,7 +43,7 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/cli/main.o,$(OBJECTS))
 PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	conf/% proxy/access_entry.o proxy/access_format.o proxy/ring.o \
-	proxy/h1_% proxy/fifo.o proxy/retry.o proxy/http.o proxy/wheel.o \
+	proxy/h1_% proxy/fifo.o proxy/retry.o proxy/http.o proxy/hop.o proxy/wheel.o \
 	proxy/proxy_header.o proxy/client_table.o proxy/h2_guard.o \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \

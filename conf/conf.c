@@ -95,42 +95,6 @@ const struct option conf_options[] = {
     {.key = NULL},
 };
 
-void *
-read_alloc(struct errors *e, const struct node *list, size_t size)
-{
-	void *p = calloc(list->n > 0 ? list->n : 1, size);
-
-	if (p == NULL)
-		errors_no_memory(e);
-	return p;
-}
-
-char *
-read_copy(struct errors *e, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		errors_no_memory(e);
-	return copy;
-}
-
-char *
-read_file_path(struct errors *e, const char *text)
-{
-	const char *slash = strrchr(e->file, '/');
-	char *path;
-
-	if (text[0] == '/' || slash == NULL)
-		return read_copy(e, text);
-	if (asprintf(&path, "%.*s/%s", (int)(slash - e->file), e->file, text) <
-	    0) {
-		errors_no_memory(e);
-		return NULL;
-	}
-	return path;
-}
-
 /* Bytes that libyaml would take for a character of the first line. */
 static void
 skip_byte_order_mark(const char **text, size_t *len)

@@ -360,29 +360,6 @@ read_versions(struct errors *e, const struct option *o,
 	}
 }
 
-bool
-read_range(struct errors *e, const struct option *o, const struct node *value,
-    int *min, int *max)
-{
-	const char *text = option_text(e, o, value);
-	struct span rest, first, last;
-	uint64_t low, high;
-
-	if (text == NULL)
-		return false;
-	rest = span_of(text);
-	first = span_cut(&rest, '-');
-	last = rest.p != NULL ? rest : first;
-	if (!span_to_u64(first, &low) || !span_to_u64(last, &high) ||
-	    low < o->min || high > o->max || low > high) {
-		option_refuse(e, o, value);
-		return false;
-	}
-	*min = (int)low;
-	*max = (int)high;
-	return true;
-}
-
 static void
 read_error_status(struct errors *e, const struct option *o,
     const struct node *value, void *field)

@@ -2,7 +2,7 @@
 #include "proxy/edits.h"
 
 #include "base/check.h"
-#include "proxy/http.h"
+#include "proxy/hop.h"
 
 /* Whether the line "name: value" from p on gives way. */
 static bool
@@ -62,7 +62,7 @@ edits_apply(const struct edits *e, const struct h1_head *h,
 		const struct field *f = &h->fields[i];
 
 		if (!edits_drop(e, f->id, f->name) &&
-		    (http_hop_id(f->id) || !http_hop_field(h, f)))
+		    (hop_id(f->id) || !hop_field(h, f)))
 			add(out, *f);
 	}
 	for (size_t i = 0; i < e->n; i++) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "proxy/h1_scan.h"
+#include "proxy/hop.h"
 #include "proxy/http.h"
 #include "proxy/websocket.h"
 
@@ -603,7 +604,7 @@ h2_write_request(const struct h1_head *h, struct span scheme,
 	for (unsigned i = 0; i < h->nfields; i++) {
 		const struct field *f = &h->fields[i];
 
-		if (f->id == FIELD_HOST || http_hop_field(h, f) ||
+		if (f->id == FIELD_HOST || hop_field(h, f) ||
 		    (websocket &&
 			span_eq_nocase(f->name, SPAN("sec-websocket-key"))))
 			continue;
@@ -629,7 +630,7 @@ h2_write_response(const struct h1_head *h, const struct h2_answer *a,
 	for (unsigned i = 0; i < h->nfields; i++) {
 		const struct field *f = &h->fields[i];
 
-		if (http_hop_field(h, f) ||
+		if (hop_field(h, f) ||
 		    (switching &&
 			span_eq_nocase(f->name, SPAN("sec-websocket-accept"))))
 			continue;

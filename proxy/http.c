@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "proxy/edits.h"
+#include "proxy/hop.h"
 
 /* Everything we may add to a request beyond the client's own bytes. */
 #define REQUEST_GROWTH 400u
@@ -91,49 +92,6 @@ http_read_request(const struct h1_head *h, struct request *r)
 							   : ERR_BAD_REQUEST;
 	}
 	return read_absolute(h, r);
-}
-
-/* Whether Connection names this field (RFC 9110 7.6.1). */
-static bool
-named_by_connection(const struct h1_head *h, struct span name)
-{
-	for (unsigned i = 0; i < h->nfields; i++) {
-		struct span list = h->fields[i].value, option;
-
-		if (h->fields[i].id != FIELD_CONNECTION)
-			continue;
-		while (span_list_next(&list, &option))
-			if (span_eq_nocase(option, name))
-				return true;
-	}
-	return false;
-}
-
-bool
-http_hop_id(enum field_id id)
-{
-	switch (id) {
-	case FIELD_CONNECTION:
-	case FIELD_CONTENT_LENGTH:
-	case FIELD_KEEP_ALIVE:
-	case FIELD_PROXY_CONNECTION:
-	case FIELD_TE:
-	case FIELD_TRANSFER_ENCODING:
-	case FIELD_UPGRADE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-bool
-http_hop_field(const struct h1_head *h, const struct field *f)
-{
-	if (http_hop_id(f->id))
-		return true;
-	/* Host and forwarding fields are no option of the client's */
-	return h->connection_names && f->id != FIELD_HOST &&
-	       named_by_connection(h, f->name);
 }
 
 static char *
@@ -373,8 +331,7 @@ http_write_request(char *buf, const struct h1_head *h, const struct request *r,
 		const struct field *field = &h->fields[i];
 
 		if ((field->id == FIELD_OTHER && !h->connection_names) ||
-		    (!http_hop_field(h, field) &&
-			!is_replaced(h, f, field->id)))
+		    (!hop_field(h, field) && !is_replaced(h, f, field->id)))
 			p = put_field(p, field->name, field->value);
 	}
 	p = put_forwarded(p, h, f);
@@ -450,7 +407,7 @@ http_write_response(char *buf, size_t size, const struct h1_head *h,
 		const struct field *f = &h->fields[i];
 
 		if ((f->id != FIELD_OTHER || h->connection_names) &&
-		    (http_hop_field(h, f) || (a->via && f->id == FIELD_VIA)))
+		    (hop_field(h, f) || (a->via && f->id == FIELD_VIA)))
 			continue;
 		p = put_field(p, f->name, f->value);
 		date |= f->id == FIELD_DATE;

@@ -66,11 +66,6 @@ size_t http_write_response(char *buf, size_t size, const struct h1_head *h,
  */
 size_t http_write_trailers(char *buf, size_t size, const struct h1_head *h);
 
-/* Fields of one hop, and those that we write ourselves. */
-bool http_hop_field(const struct h1_head *h, const struct field *f);
-/* Those of them that are whatever Connection says. */
-bool http_hop_id(enum field_id id);
-
 /*
  * A trailer field that may be passed on: no reader takes it for a field of
  * the head (RFC 9110 6.5.1).
