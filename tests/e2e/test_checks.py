@@ -428,7 +428,7 @@ def test_start_period_ends_with_a_good_check(shop, pod, row, state):
 
     async def silence():
         silent.append(True)
-        await asyncio.Event().wait()
+        await asyncio.sleep(3600)
 
     def respond(asked):
         status = next(statuses, None)
@@ -531,7 +531,7 @@ def test_maint_while_a_check_is_under_way(shop, pod):
 
     async def silence():
         silent.append(True)
-        await asyncio.Event().wait()
+        await asyncio.sleep(3600)
 
     def respond(asked):
         status = answers.pop() if answers else None
