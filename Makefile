@@ -120,7 +120,7 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
+		-Wl,--as-needed -lm -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro
