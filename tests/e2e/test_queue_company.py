@@ -106,6 +106,7 @@ def test_the_version_limit_holds_for_cookies(shop, pod, loop):
     named = {"fields": [("Cookie", cookie_of(first.response()))]}
     clients = [send(p, **named) for _ in range(5)]
     wait_queued(p, 3)
+    work.wait(2)
     work.open()
     assert [c.response().status for c in clients] == [200] * 5
     assert work.most == 2
