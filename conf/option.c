@@ -146,20 +146,6 @@ option_read_map(struct errors *e, const struct option *o,
 }
 
 void
-option_read_only(struct errors *e, const struct option *o,
-    const struct node *value, void *field)
-{
-	(void)field;
-	if (value->kind == NODE_BROKEN ||
-	    (value->kind == NODE_SCALAR &&
-		strcmp(value->text, o->fallback) == 0))
-		return;
-	errors_add(e, value->at,
-	    "\"%s\" other than \"%s\" is not available in this release", o->key,
-	    o->fallback);
-}
-
-void
 option_read_later(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {

@@ -62,8 +62,6 @@ option_reader option_read_value;
 option_reader option_read_word;
 /* Into the struct that starts at the field, by `sub`. */
 option_reader option_read_map;
-/* Only the fallback is accepted: other values are not in this release. */
-option_reader option_read_only;
 /* Nothing yet: a later pass reads it, once the names in it are known. */
 option_reader option_read_later;
 

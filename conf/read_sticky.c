@@ -123,16 +123,8 @@ read_secret(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
 	struct sticky_key **key = field;
-	const char *text = option_text(e, o, value);
-	char *path, why[WHY_MAX];
+	char *path = read_file_named(e, o, value), why[WHY_MAX];
 
-	if (text == NULL)
-		return;
-	if (text[0] == '\0') {
-		option_refuse(e, o, value);
-		return;
-	}
-	path = read_file_path(e, text);
 	if (path == NULL)
 		return;
 	*key = load_key(path, why, sizeof why);

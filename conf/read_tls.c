@@ -202,16 +202,8 @@ read_trust(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
 	struct trust **trust = field;
-	const char *text = option_text(e, o, value);
-	char *path, why[WHY_MAX];
+	char *path = read_file_named(e, o, value), why[WHY_MAX];
 
-	if (text == NULL)
-		return;
-	if (text[0] == '\0') {
-		option_refuse(e, o, value);
-		return;
-	}
-	path = read_file_path(e, text);
 	if (path == NULL)
 		return;
 	*trust = trust_load(path, why, sizeof why);

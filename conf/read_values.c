@@ -40,6 +40,20 @@ read_file_path(struct errors *e, const char *text)
 	return path;
 }
 
+char *
+read_file_named(
+    struct errors *e, const struct option *o, const struct node *value)
+{
+	const char *text = option_text(e, o, value);
+
+	if (text == NULL)
+		return NULL;
+	if (text[0] != '\0')
+		return read_file_path(e, text);
+	option_refuse(e, o, value);
+	return NULL;
+}
+
 bool
 read_range(struct errors *e, const struct option *o, const struct node *value,
     int *min, int *max)

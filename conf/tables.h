@@ -91,6 +91,9 @@ char *read_copy(struct errors *e, const char *text);
  * config's folder. The caller's; NULL, and an error, without memory.
  */
 char *read_file_path(struct errors *e, const char *text);
+/* That of the file that a scalar names; NULL, and an error, when it is none. */
+char *read_file_named(
+    struct errors *e, const struct option *o, const struct node *value);
 /*
  * What is wrong with a file, at its name. A reason may hold that name, and so
  * any byte: it becomes one line here.

@@ -1,8 +1,6 @@
 /* Composing response heads for clients. */
 #include "proxy/answer.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "base/clock.h"
 #include "conf/settings.h"
@@ -10,6 +8,7 @@
 #include "proxy/conn.h"
 #include "proxy/edits.h"
 #include "proxy/session.h"
+#include "proxy/set_cookie.h"
 #include "proxy/txn_state.h"
 #include "proxy/worker_state.h"
 #include "router/choose.h"
@@ -75,9 +74,8 @@ write_cookie(struct txn *t)
 	    .epoch = t->version->epoch,
 	    .expires_s = clock_wall_us() / 1000000 + s->ttl_s,
 	};
-	char text[STICKY_TEXT_MAX];
+	char text[STICKY_TEXT_MAX], *p = t->worker->cookie;
 	size_t n;
-	int used;
 
 	if (s->pod)
 		mark.pod =
@@ -85,12 +83,15 @@ write_cookie(struct txn *t)
 	n = sticky_write(s->key, span_of(t->service->name), &mark, text);
 	if (n == 0)
 		return SPAN_NONE;
-	used = snprintf(t->worker->cookie, sizeof t->worker->cookie,
-	    "%s=%.*s; Max-Age=%u; Path=/; HttpOnly; SameSite=Lax%s", s->name,
-	    (int)n, text, s->ttl_s,
-	    conn_is_tls(t->relay.client->session->conn) ? "; Secure" : "");
-	CHECK(used > 0 && (size_t)used < sizeof t->worker->cookie);
-	return (struct span){t->worker->cookie, (size_t)used};
+	CHECK(strlen(s->name) + 1 + n + SET_COOKIE_ATTRIBUTES <=
+	      sizeof t->worker->cookie);
+	p = span_put(p, span_of(s->name));
+	*p++ = '=';
+	p = span_put(p, (struct span){text, n});
+	p += set_cookie_attributes(
+	    p, s->ttl_s, conn_is_tls(t->relay.client->session->conn));
+	return (struct span){
+	    t->worker->cookie, (size_t)(p - t->worker->cookie)};
 }
 
 /* Beside those that the pod sets. */

@@ -1,23 +1,18 @@
 /* Ids for new users, and the cookies that carry them. */
 #include "proxy/newcomer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/arena.h"
+#include "proxy/set_cookie.h"
 #include "router/cohort.h"
 #include "router/match.h"
-
-/* What follows the id, longest. */
-#define ATTRIBUTES \
-	"; Max-Age=4294967295; Path=/; HttpOnly; SameSite=Lax; Secure"
 
 size_t
 newcomer_size(const struct cohort *c)
 {
 	return strlen(c->key.name) + 1 + 2 * NEWCOMER_ID_BYTES +
-	       sizeof ATTRIBUTES;
+	       SET_COOKIE_ATTRIBUTES;
 }
 
 size_t
@@ -33,9 +28,7 @@ newcomer_write(char *buf, const struct cohort *c,
 		*p++ = digits[random[i] >> 4];
 		*p++ = digits[random[i] & 15];
 	}
-	p += snprintf(p, sizeof ATTRIBUTES,
-	    "; Max-Age=%" PRIu32 "; Path=/; HttpOnly; SameSite=Lax%s", c->ttl_s,
-	    secure ? "; Secure" : "");
+	p += set_cookie_attributes(p, c->ttl_s, secure);
 	return (size_t)(p - buf);
 }
 
