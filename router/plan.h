@@ -67,6 +67,9 @@ struct service {
 	struct terms *terms;   /* held; unchanged */
 	struct tally *own;     /* answers the proxy made itself */
 	struct mirror *mirror; /* NULL = it has none */
+	bool closed; /* no version takes requests: they are parked, or 503 */
+	const struct match *lead; /* before all rules; the release's; or NULL */
+	size_t candidate;	  /* that it leads to */
 };
 
 struct plan {
@@ -114,6 +117,32 @@ struct weight_change {
  */
 struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);
+
+/* Which matches of the service's release lead to the candidate. */
+enum release_lead {
+	LEAD_NONE,
+	LEAD_PREVIEW,
+	LEAD_AB,
+};
+
+/* What a rollout does to its service, all in one plan. */
+struct release_change {
+	const char *stable; /* from now on; NULL = as it is */
+	const struct weight_change *weights;
+	size_t nweights;
+	bool closed; /* no version takes requests */
+	enum release_lead lead;
+	const char *candidate; /* only with a lead */
+};
+
+/*
+ * The old plan with that. Weights of 0 for all are fine while it is closed.
+ * NULL with the reason in why, as plan_with_weights(), which leaves `closed`
+ * and the lead as they are; so do plans for pods, health and, where the
+ * versions are still there, plan_build() with `old`.
+ */
+struct plan *plan_with_release(const struct plan *old, const char *service,
+    const struct release_change *change, char *why, size_t why_size);
 
 /*
  * The old plan with exactly these pods for one version: those it has go on,

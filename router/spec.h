@@ -49,6 +49,9 @@ struct pod_spec {
 	enum pod_order order; /* with which it joins */
 };
 
+/* How to run a pod of a version: see docs/config.md, `launch`. */
+struct launch_spec;
+
 struct version_spec {
 	char *name;
 	uint64_t weight; /* in 1/WEIGHT_ONE */
@@ -58,7 +61,8 @@ struct version_spec {
 	enum pod_order *pod_orders;
 	size_t npods;
 	enum pod_protocol protocol;
-	struct pod_tls *tls; /* held; NULL = in clear text */
+	struct pod_tls *tls;	    /* held; NULL = in clear text */
+	struct launch_spec *launch; /* NULL: its pods are not ours to run */
 };
 
 struct rule_spec {

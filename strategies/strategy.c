@@ -18,6 +18,12 @@ strategy_find(const char *name)
 	return NULL;
 }
 
+const struct strategy_ops *
+strategy_at(size_t i)
+{
+	return i < ALL ? all[i] : NULL;
+}
+
 void
 strategy_names(char *buf, size_t size)
 {

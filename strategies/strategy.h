@@ -146,6 +146,8 @@ extern const struct strategy_ops strategy_ab;
 
 /* By its word; NULL when there is none. */
 const struct strategy_ops *strategy_find(const char *name);
+/* All of them, from 0 on; NULL after the last. */
+const struct strategy_ops *strategy_at(size_t i);
 /* All words, comma-separated, for error messages. */
 void strategy_names(char *buf, size_t size);
 
