@@ -281,6 +281,13 @@ control_pods(struct control *c)
 	return c->pods;
 }
 
+struct rollouts *
+control_rollouts(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->rollouts;
+}
+
 const char *
 control_state_problem(const struct control *c)
 {
