@@ -93,9 +93,9 @@ deps-bench:
 install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
-	install -m 644 README.md LICENSE docs/config.md \
+	install -m 644 README.md LICENSE docs/config.md docs/strategies.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
-	install -m 644 examples/demo.yaml examples/shunt.yaml \
+	install -m 644 examples/*.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 
 # Everything that must hold: unit, end-to-end and lint checks.
