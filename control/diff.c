@@ -1,7 +1,7 @@
 /* Comparing a plan and its sets of pods with the file they came from. */
 #include "control/diff.h"
 
-#include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,9 @@
 #include "control/weights.h"
 #include "router/plan.h"
 #include "router/spec.h"
-#include "router/split.h"
+
+/* Shares that are closer differ by how they were calculated. */
+#define SHARE_LEAST 1e-13
 
 static const char *const kinds[] = {
     [DIFF_STABLE] = "stable",
@@ -88,18 +90,46 @@ compare_stable(
 			   .running = running});
 }
 
+static double
+share_of(uint64_t weight, uint64_t sum)
+{
+	return sum > 0 ? (double)weight / (double)sum : 0;
+}
+
+static uint64_t
+sum_filed(const struct service_spec *file)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < file->nversions; i++)
+		sum += file->versions[i].weight;
+	return sum;
+}
+
+static uint64_t
+sum_running(const struct service *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->nversions; i++)
+		sum += s->versions[i].weight;
+	return sum;
+}
+
+/* 8 and 2 are the same as 80 and 20. */
 static void
 compare_weight(struct making *m, const struct service *s,
     const struct version *v, const struct service_spec *file)
 {
-	const uint64_t weight = weights_filed(file, v->name);
+	const double was =
+	    share_of(weights_filed(file, v->name), sum_filed(file));
+	const double is = share_of(v->weight, sum_running(s));
 	char filed[32], running[32];
 
-	if (weight == v->weight)
+	if (fabs(was - is) < SHARE_LEAST)
 		return;
-	snprintf(filed, sizeof filed, "%.10g", (double)weight / WEIGHT_ONE);
-	snprintf(
-	    running, sizeof running, "%.10g", (double)v->weight / WEIGHT_ONE);
+	snprintf(filed, sizeof filed, "%.6g%%", was * 100);
+	snprintf(running, sizeof running, "%.6g%%", is * 100);
 	add(m, &(struct difference){.kind = DIFF_WEIGHT,
 		   .service = s->name,
 		   .version = v->name,

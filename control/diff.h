@@ -15,7 +15,7 @@ struct spec;
 
 enum diff_kind {
 	DIFF_STABLE,	  /* another version is */
-	DIFF_WEIGHT,	  /* of a version */
+	DIFF_WEIGHT,	  /* another share of the traffic */
 	DIFF_POD_ADDED,	  /* by people */
 	DIFF_POD_REMOVED, /* by people */
 	DIFF_POD_ORDER,	  /* told to drain, or in maint */

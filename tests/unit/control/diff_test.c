@@ -167,8 +167,50 @@ test_stable_and_weights(void **state)
 	w.service.stable = 1;
 	w.versions[0].weight = 0;
 	w.versions[1].weight = WEIGHT_ONE / 100;
-	expect(&w, 3, "stable|shop|-|-|v1|v2", "weight|shop|v1|-|80|0",
-	    "weight|shop|v2|-|20|0.01");
+	expect(&w, 3, "stable|shop|-|-|v1|v2", "weight|shop|v1|-|80%|0%",
+	    "weight|shop|v2|-|20%|100%");
+}
+
+/* It is the share that counts. */
+static void
+test_other_weights_of_the_same_shares(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make(&w);
+	w.versions[0].weight = 4 * WEIGHT_ONE;
+	w.versions[1].weight = WEIGHT_ONE;
+	expect(&w, 0);
+}
+
+static void
+test_the_smallest_weight(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make(&w);
+	w.filed[0].weight = w.versions[0].weight = 1000000ull * WEIGHT_ONE;
+	w.filed[1].weight = 0;
+	w.versions[1].weight = 1;
+	compare(&w);
+	assert_int_equal(w.diff->n, 2);
+	assert_string_equal(w.diff->rows[1].running, "1e-08%");
+	end(&w);
+}
+
+/* No version takes requests. */
+static void
+test_closed(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make(&w);
+	w.versions[0].weight = w.versions[1].weight = 0;
+	w.service.closed = true;
+	expect(&w, 2, "weight|shop|v1|-|80%|0%", "weight|shop|v2|-|20%|0%");
 }
 
 static void
@@ -275,10 +317,11 @@ test_a_rollout(void **state)
 	    .step = 2,
 	    .steps = 3};
 	w.running = true;
-	w.versions[1].weight = 0;
-	expect(&w, 2,
+	w.versions[0].weight = 95 * WEIGHT_ONE;
+	w.versions[1].weight = 5 * WEIGHT_ONE;
+	expect(&w, 3,
 	    "rollout|shop|v2|-|-|canary v1 -> v2, paused, step 2 of 3",
-	    "weight|shop|v2|-|20|0");
+	    "weight|shop|v1|-|80%|95%", "weight|shop|v2|-|20%|5%");
 }
 
 int
@@ -288,6 +331,9 @@ main(void)
 	    cmocka_unit_test(test_the_same),
 	    cmocka_unit_test(test_sets_that_nobody_touched_may_be_missing),
 	    cmocka_unit_test(test_stable_and_weights),
+	    cmocka_unit_test(test_other_weights_of_the_same_shares),
+	    cmocka_unit_test(test_the_smallest_weight),
+	    cmocka_unit_test(test_closed),
 	    cmocka_unit_test(test_a_service_that_the_file_no_longer_has),
 	    cmocka_unit_test(test_pods),
 	    cmocka_unit_test(test_a_removed_pod_drains),
