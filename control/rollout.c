@@ -160,7 +160,7 @@ rollout_move(struct rollout *r, struct events *events, enum rollout_phase to,
 	CHECK(rollout_may_move(was, to));
 	r->phase = to;
 	if (to != ROLLOUT_PAUSED)
-		rollout_unpause(r, clock_wall_us());
+		rollout_end_pause(r, clock_wall_us());
 	if (rollout_phase_over(to))
 		r->ended_us = clock_wall_us();
 	snprintf(r->reason, sizeof r->reason, "%s", reason);
@@ -176,7 +176,7 @@ rollout_frozen(const struct rollout *r)
 }
 
 void
-rollout_unpause(struct rollout *r, uint64_t wall_us)
+rollout_end_pause(struct rollout *r, uint64_t wall_us)
 {
 	const bool frozen = rollout_frozen(r);
 	uint64_t took;
@@ -193,9 +193,9 @@ rollout_unpause(struct rollout *r, uint64_t wall_us)
 }
 
 void
-rollout_pause(struct rollout *r, enum rollout_pause by, uint64_t wall_us)
+rollout_set_pause(struct rollout *r, enum rollout_pause by, uint64_t wall_us)
 {
-	rollout_unpause(r, wall_us);
+	rollout_end_pause(r, wall_us);
 	r->paused_by = by;
 	r->paused_at_us = wall_us;
 	r->stored = false;
@@ -220,7 +220,7 @@ fault_of(const struct stored_rollout *row, const struct rollout *r)
 	    row->lead > LEAD_AB)
 		return "a number of it is out of range";
 	if (row->paused_by >= PAUSE_COUNT || row->verb > VERB_PROMOTE_FULL ||
-	    (r->phase == ROLLOUT_PAUSED) != (row->paused_by != PAUSE_NONE))
+	    (r->phase != ROLLOUT_PAUSED && row->paused_by != PAUSE_NONE))
 		return "what it waits for is unknown";
 	if (*row->from == '\0' || *row->to == '\0')
 		return "it names no versions";

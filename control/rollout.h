@@ -93,9 +93,10 @@ void rollout_move(struct rollout *r, struct events *events,
     enum rollout_phase to, const char *action, const char *reason);
 
 /* It begins to be paused, or to be paused by another. */
-void rollout_pause(struct rollout *r, enum rollout_pause by, uint64_t wall_us);
+void rollout_set_pause(
+    struct rollout *r, enum rollout_pause by, uint64_t wall_us);
 /* No longer; where steps were frozen, their time goes on from here. */
-void rollout_unpause(struct rollout *r, uint64_t wall_us);
+void rollout_end_pause(struct rollout *r, uint64_t wall_us);
 /* Steps are not asked for. */
 bool rollout_frozen(const struct rollout *r);
 
