@@ -227,15 +227,35 @@ force_of(const struct rollout *r, const struct answer *a, uint64_t now_us)
 	return f;
 }
 
+/* Of the version that the way leads to. */
+static void
+say_pods(const struct rollout *r, const struct sight *k, char *buf, size_t size)
+{
+	const bool back = r->phase == ROLLOUT_ROLLING_BACK;
+
+	snprintf(buf, size, "%u of %u pods of %s are ready",
+	    back ? k->facts.old.ready : k->facts.new.ready, k->facts.replicas,
+	    back ? r->from : r->to);
+}
+
+/* What lets it leave its step, if that is not just that pods are ready. */
+static const char *
+cause_of(const struct rollout *r, const struct sight *k)
+{
+	if (r->verb != VERB_NONE)
+		return r->undo ? "undone by a person" : "promoted by a person";
+	if (gates_any(&k->terms.gates) && k->facts.verdict == VERDICT_PASS)
+		return k->why;
+	return "";
+}
+
 static void
 say_share(struct rollouts *set, struct rollout *r, const struct sight *k,
     const struct answer *a, const struct rollout_force *f)
 {
 	const double percent = (double)f->share * 100 / SHARE_ALL;
-	const bool judged =
-	    gates_any(&k->terms.gates) && k->facts.verdict == VERDICT_PASS;
-	const char *reason = judged ? k->facts.why : a->wish.reason;
-	char action[96], none[96];
+	char action[96], pods[160];
+	const char *reason = pods;
 
 	if (a->wish.steps > 0 && !a->wish.promoting &&
 	    r->phase != ROLLOUT_ROLLING_BACK)
@@ -243,12 +263,11 @@ say_share(struct rollouts *set, struct rollout *r, const struct sight *k,
 		    a->wish.step, a->wish.steps, percent);
 	else
 		snprintf(action, sizeof action, "weight %.4g %%", percent);
-	if (k->facts.new.ready == 0 || k->facts.old.ready == 0) {
-		snprintf(none, sizeof none, "%s has %u pods that are ready",
-		    k->facts.new.ready == 0 ? r->to : r->from, 0u);
-		reason = none;
-	}
+	say_pods(r, k, pods, sizeof pods);
+	if (*r->run->because != '\0')
+		reason = r->run->because;
 	rollout_decide(r, set->parts.events, action, reason);
+	r->run->because[0] = '\0';
 }
 
 /* What clients notice is a decision each; a ramp is one, as it begins. */
@@ -297,6 +316,20 @@ force_same(const struct rollout_force *a, const struct rollout_force *b)
 	       a->closed == b->closed;
 }
 
+/* Why it moves to that phase. */
+static const char *
+reason_of(const struct rollout *r, const struct sight *k,
+    const struct answer *a, char *buf, size_t size)
+{
+	if (a->target == ROLLOUT_PAUSED ||
+	    a->wish.progress == PROGRESS_FINISHED)
+		return a->wish.reason;
+	if (a->target == ROLLOUT_PROMOTING && *cause_of(r, k) != '\0')
+		return cause_of(r, k);
+	say_pods(r, k, buf, size);
+	return buf;
+}
+
 /* Processes as wanted now. */
 static void
 order_processes(struct rollouts *set, struct rollout *r, const struct sight *k)
@@ -328,6 +361,9 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	const bool moved = memcmp(&a->next, &r->state, sizeof r->state) != 0;
 	const bool changed = moved || !force_same(&r->now, &c->force);
 
+	if (step)
+		snprintf(
+		    run->because, sizeof run->because, "%s", cause_of(r, k));
 	say_force(set, r, k, a, &c->force);
 	if (step)
 		rollout_sample_begin(run->sample, k->terms.gates.window_us);
@@ -396,8 +432,8 @@ obey(struct rollouts *set, struct rollout *r, const struct sight *k,
 	}
 	r->run->promoting = w->promoting;
 	if (moves)
-		rollout_go(
-		    set, r, a->target, action_of(r, a->target), w->reason);
+		rollout_go(set, r, a->target, action_of(r, a->target),
+		    reason_of(r, k, a, why, sizeof why));
 	if (moves && a->target == ROLLOUT_PAUSED)
 		rollout_set_pause(r, PAUSE_STEP, k->facts.now_us);
 	if (w->progress == PROGRESS_WAITING && !w->person)

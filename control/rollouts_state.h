@@ -81,6 +81,7 @@ struct rollout_run {
 	bool launched;		 /* what launch was told are these */
 	unsigned old_processes, new_processes;
 	uint64_t published_us; /* when the share was changed last */
+	char because[240];     /* it left its last step; "" = said */
 	uint64_t ticked_us;    /* wall clock */
 	bool started;	       /* who is asked about `starting` agrees */
 };
