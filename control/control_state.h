@@ -12,6 +12,7 @@
 #include "control/control.h"
 
 struct bells;
+struct launch;
 struct access_log;
 struct client_table;
 struct listeners;
@@ -33,7 +34,7 @@ enum control_state {
 	CONTROL_STARTING,
 	CONTROL_RUNNING,
 	CONTROL_DRAINING, /* requests in flight finish */
-	CONTROL_STOPPED,  /* no worker is left */
+	CONTROL_STOPPED,  /* no worker is left, maybe pods that we run */
 };
 
 enum {
@@ -63,6 +64,7 @@ struct control {
 	struct roster *roster;
 	struct store *store;
 	struct pods *pods;
+	struct launch *launch;
 	struct probes *probes;
 	struct outliers *outliers;
 	struct warmup *warmup;

@@ -9,6 +9,7 @@
 
 struct access_log;
 struct events;
+struct launch;
 struct listeners;
 struct mailbox;
 struct pods;
@@ -27,6 +28,7 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct launch *launch;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;
