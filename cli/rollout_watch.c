@@ -236,11 +236,19 @@ leave(const struct watch *w)
 	return EXIT_FAILED;
 }
 
+void
+rollout_watch_prepare(void)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 int
 rollout_watch(const struct invocation *in, const char *service, uint64_t id,
     enum rollout_phase wanted)
 {
-	const struct sigaction action = {.sa_handler = on_signal};
 	const struct timespec pause = {0, ASK_EVERY_NS};
 	struct watch w = {
 	    .in = in,
@@ -256,8 +264,6 @@ rollout_watch(const struct invocation *in, const char *service, uint64_t id,
 	if (!admin_service_path(
 		service, "/rollouts?limit=10", w.path, sizeof w.path))
 		return EXIT_USAGE;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	for (;;) {
 		if (!left)
 			status = ask(&w);

@@ -111,13 +111,24 @@ def test_promote_by_step_and_full(two):
     assert p.api("POST", f"{BASE}/rollout/promote", {"full": False})[0] == 200
     wait_phase(p, "done")
     assert p.status()["stable"] == "v2"
-    assert p.api("POST", f"{BASE}/rollout/undo")[0] == 200
+    assert p.api("POST", f"{BASE}/rollouts", {"to": "v1"})[0] == 200
     wait_phase(p, "paused", 1)
     assert p.api("POST", f"{BASE}/rollout/promote", {"full": True})[0] == 200
     wait_phase(p, "done")
     assert p.status()["stable"] == "v1"
-    assert [(r["from"], r["to"]) for r in history(p)] == [
-        ("v2", "v1"), ("v1", "v2")]
+
+
+def test_undo_asks_nobody(two):
+    """It is for those in a hurry: no step waits."""
+    p = two(PAUSING)
+    p.cli("rollout", "start", "shop", "--to", "v2", check=True)
+    wait_phase(p, "paused", 1)
+    assert p.cli("rollout", "undo", "shop").returncode == 1  # abort is meant
+    p.cli("rollout", "promote", "shop", "--full", "--wait", check=True)
+    p.cli("rollout", "undo", "shop", "--wait", check=True)
+    assert p.status()["stable"] == "v1"
+    assert [(r["from"], r["to"], r["phase"]) for r in history(p)] == [
+        ("v2", "v1", "done"), ("v1", "v2", "done")]
 
 
 def test_history_is_newest_first_and_limited(two):
