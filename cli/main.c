@@ -11,6 +11,7 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_check,
     &subcommand_status,
     &subcommand_weight,
+    &subcommand_rollout,
     &subcommand_explain,
     &subcommand_pod,
     &subcommand_app,

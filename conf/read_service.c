@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/tables.h"
+#include "router/release.h"
 #include "router/split.h"
 
 #define NAME_BYTES_MAX 63u
@@ -312,7 +313,16 @@ const struct option service_options[] = {
 		"stable version, or the proxy with 503.",
 	OPTION_FIELD(struct service_spec, terms.empty_stable),
     },
-    {.key = "release"},
+    {
+	.key = "release",
+	.read = read_release,
+	.absent = "the defaults below",
+	.help = "How `shunt rollout start` proceeds.",
+	.shape = OPTION_MAP,
+	.sub = release_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.release),
+    },
     {.key = NULL},
 };
 
@@ -462,6 +472,9 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 	s->name = read_name(e, value->key);
 	option_defaults(e, o->sub, s);
 	s->terms.retry.on = RETRY_CONNECT | RETRY_RESET;
+	s->terms.release = release_new();
+	if (s->terms.release == NULL)
+		errors_no_memory(e);
 	option_walk(e, o->sub, value, s);
 	if (node_get(value, "routes") == NULL)
 		add_default_route(e, s);

@@ -20,6 +20,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
 #include "control/warmup.h"
@@ -101,7 +102,11 @@ control_start_pods(
 		return -1;
 	pods_commit(c->pods);
 	kept_weights(c->store, plan, file);
-	return 0;
+	return rollouts_begin(c->rollouts, &(struct rollouts_parts){
+					       .base = c->base,
+					       .publish = c->publish,
+					       .events = c->events,
+					   });
 }
 
 /* Plan, workers without a thread yet, and what runs beside them. */
@@ -126,8 +131,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		conf_free(conf);
 		return -1;
 	}
-	plan = kept_first_plan(
-	    c->store, c->pods, conf->spec, c->nworkers, why, why_size);
+	c->rollouts = rollouts_new(c->store, why, why_size);
+	if (c->rollouts == NULL) {
+		conf_free(conf);
+		return -1;
+	}
+	plan = kept_first_plan(c->store, c->pods, c->rollouts, conf->spec,
+	    c->nworkers, why, why_size);
 	if (plan == NULL) {
 		conf_free(conf);
 		return -1;
@@ -169,6 +179,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .rollouts = c->rollouts,
 	    .store = c->store,
 	    .events = c->events,
 	    .log = c->log,
@@ -269,6 +280,7 @@ control_free(struct control *c)
 	if (c->base != NULL)
 		control_stop(c);
 	reload_free(c->reload);
+	rollouts_free(c->rollouts);
 	probes_free(c->probes);
 	pods_free(c->pods);
 	outliers_free(c->outliers);

@@ -15,6 +15,7 @@ struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct sticky_key;
 struct store;
 
@@ -27,6 +28,7 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct rollouts *rollouts;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;
