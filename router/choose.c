@@ -257,12 +257,13 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 	CHECK(!s->closed);
 	c->hashed = false;
 	c->bucket = 0;
-	c->stuck = false;
+	c->stuck = c->led = false;
 	c->cookie = COOKIE_LEAVE;
 	c->pod = NULL;
 	c->rule = -1;
 	if (s->lead != NULL && match_test(s->lead, r)) {
 		c->by = CHOICE_RELEASE;
+		c->led = true;
 		version = s->candidate;
 	} else if ((c->rule = ruleset_find(s->rules, r)) >= 0) {
 		c->by = CHOICE_RULE;

@@ -34,6 +34,7 @@ struct choice {
 	bool hashed;	 /* the cohort decided which of the weights */
 	uint64_t bucket; /* its place on [0, 2^64); 0 unless hashed */
 	bool stuck;	 /* a sticky cookie said so, not the weights */
+	bool led;	 /* the release's match said so */
 	enum choice_cookie cookie;
 	struct pod *pod; /* that the cookie names, ready; NULL = any */
 };
