@@ -41,6 +41,8 @@ source_of(const struct pod_member *m)
 {
 	if (m == NULL || m->filed)
 		return "file";
+	if (m->launched)
+		return "launch";
 	return m->nnames > 0 ? "name" : "run_time";
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
+#include "control/launch.h"
 #include "control/window.h"
 #include "router/mirror.h"
 #include "router/plan.h"
@@ -47,6 +48,21 @@ pods_json(const struct version *v)
 	return pods;
 }
 
+/* Null when its pods are not shunt's to run. */
+static json_t *
+launch_json(
+    const struct control *control, const char *service, const char *version)
+{
+	struct launch_counts c;
+
+	if (!launch_counts(control_launch(control), service, version, &c))
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s?}", "replicas",
+	    (json_int_t)c.replicas, "wanted", (json_int_t)c.wanted, "pods",
+	    (json_int_t)c.pods, "leaving", (json_int_t)c.leaving, "failed",
+	    (json_int_t)c.failed, "reason", c.why);
+}
+
 /* Counts are since the start; ratio, share and times over the last window. */
 static json_t *
 version_json(const struct control *control, const struct service *s,
@@ -61,13 +77,14 @@ version_json(const struct control *control, const struct service *s,
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
 	return json_pack(
-	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o}", "name",
-	    v->name, "weight", weight, "share", view.share, "requests",
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o}",
+	    "name", v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
-	    "panic", v->panic, "pods", pods_json(v));
+	    "panic", v->panic, "launch", launch_json(control, s->name, v->name),
+	    "pods", pods_json(v));
 }
 
 /* All since the start. Null without a mirror. */

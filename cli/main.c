@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/suggest.h"
+#include "control/guard_main.h"
 
 static const struct subcommand *const subcommands[] = {
     &subcommand_run,
@@ -88,6 +89,8 @@ main(int argc, char **argv)
 	}
 	argc--;
 	argv++;
+	if (strcmp(argv[0], GUARD_WORD) == 0)
+		return guard_main();
 	if (strcmp(argv[0], "--version") == 0) {
 		printf("shunt " SHUNT_VERSION "\n");
 		return EXIT_OK;

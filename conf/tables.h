@@ -36,6 +36,7 @@ extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
+extern const struct option launch_options[];	  /* struct launch_spec */
 extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option health_options[];	  /* struct health_rules */
 extern const struct option balance_options[];	  /* struct service_spec */
@@ -70,6 +71,7 @@ option_reader read_fields;     /* struct edits: a map of names and values */
 option_reader read_authority;  /* char *: a host, perhaps with a port */
 option_reader read_balance;    /* struct service_spec */
 option_reader read_load;       /* struct load_limits */
+option_reader read_launch;     /* struct launch_spec * */
 option_reader read_mirror;     /* struct mirror_spec */
 option_reader read_outlier;    /* struct outlier_rules */
 option_reader read_cohort;     /* struct cohort */

@@ -16,6 +16,7 @@
 #include "control/control_state.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/outlier.h"
 #include "control/panic.h"
@@ -70,14 +71,24 @@ control_stop(struct control *c)
 		publish_stop(c->publish);
 	evtimer_del(&c->deadline);
 	evtimer_del(&c->tick);
+}
+
+static void
+control_on_pods_ended(void *arg)
+{
+	struct control *c = arg;
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	log_info("stopped");
 	event_base_loopexit(c->base, NULL);
 }
 
+/* No worker is left; then the pods that we run. */
 static void
 control_finish(struct control *c)
 {
 	control_stop(c);
-	log_info("stopped");
+	launch_stop(c->launch, control_on_pods_ended, c);
 }
 
 static unsigned
@@ -159,6 +170,10 @@ control_on_signal(evutil_socket_t sig, short what, void *arg)
 		log_warn("%s again: %u connections are cut", name,
 		    control_connections(c));
 		control_finish(c);
+		launch_hurry(c->launch);
+	} else if (c->state == CONTROL_STOPPED) {
+		log_warn("%s again: pods are killed", name);
+		launch_hurry(c->launch);
 	}
 }
 
@@ -215,6 +230,7 @@ control_on_plan(void *arg, const struct plan *old, const struct plan *new)
 	outliers_look(c->outliers);
 	warmup_look(c->warmup);
 	rollouts_look(c->rollouts);
+	launch_look(c->launch);
 }
 
 void
@@ -291,6 +307,13 @@ control_rollouts(struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return c->rollouts;
+}
+
+const struct launch *
+control_launch(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->launch;
 }
 
 const char *

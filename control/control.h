@@ -16,6 +16,7 @@ struct conf;
 struct control;
 struct event_base;
 struct events;
+struct launch;
 struct pods;
 struct rollouts;
 struct settings;
@@ -34,9 +35,9 @@ struct event_base *control_base(struct control *c);
 
 /*
  * Runs until stopped. SIGHUP reloads; SIGTERM and SIGINT drain: listeners
- * close, requests in flight finish, at most timeouts.drain long; a second
- * one stops at once. SIGUSR1 reopens the access log. 0, or -1 when the loop
- * failed.
+ * close, requests in flight finish, at most timeouts.drain long, then pods
+ * that we run end; a second one stops at once. SIGUSR1 reopens the access log.
+ * 0, or -1 when the loop failed.
  */
 int control_run(struct control *c);
 
@@ -48,6 +49,7 @@ const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
 struct pods *control_pods(struct control *c);
 struct rollouts *control_rollouts(struct control *c);
+const struct launch *control_launch(const struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,
  * or is not meant to. */
 const char *control_state_problem(const struct control *c);

@@ -12,6 +12,7 @@
 #include "control/control.h"
 
 struct bells;
+struct launch;
 struct access_log;
 struct client_table;
 struct listeners;
@@ -34,7 +35,7 @@ enum control_state {
 	CONTROL_STARTING,
 	CONTROL_RUNNING,
 	CONTROL_DRAINING, /* requests in flight finish */
-	CONTROL_STOPPED,  /* no worker is left */
+	CONTROL_STOPPED,  /* no worker is left, maybe pods that we run */
 };
 
 enum {
@@ -64,6 +65,7 @@ struct control {
 	struct roster *roster;
 	struct store *store;
 	struct pods *pods;
+	struct launch *launch;
 	struct probes *probes;
 	struct outliers *outliers;
 	struct warmup *warmup;

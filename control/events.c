@@ -19,6 +19,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
     [EVENT_ROLLOUT] = "rollout",
 };
@@ -122,6 +123,21 @@ events_weights(struct events *ev, const char *service, const char *words)
 	add(ev,
 	    &(struct event_record){
 		.kind = EVENT_WEIGHTS, .service = service, .reason = words});
+}
+
+void
+events_launch(struct events *ev, const char *service, const char *version,
+    const char *pod, bool asked, const char *words)
+{
+	if (asked)
+		log_info("launch %s/%s/%s: %s", service, version, pod, words);
+	else
+		log_warn("launch %s/%s/%s: %s", service, version, pod, words);
+	add(ev, &(struct event_record){.kind = EVENT_LAUNCH,
+		    .service = service,
+		    .version = version,
+		    .pod = pod,
+		    .reason = words});
 }
 
 void

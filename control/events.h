@@ -19,6 +19,7 @@ enum event_kind {
 	EVENT_POD,     /* changed its state */
 	EVENT_WEIGHTS, /* were shifted */
 	EVENT_RELOAD,  /* of the config file, good or not */
+	EVENT_LAUNCH,  /* of a process that is a pod: started, ended */
 	EVENT_PANIC,   /* of a version began or ended: from, to "on", "off" */
 	EVENT_ROLLOUT, /* a decision; from, to: its phases */
 	EVENT_KIND_COUNT,
@@ -59,6 +60,9 @@ const char *event_kind_name(enum event_kind kind);
 void events_pod(struct events *ev, const char *service, const char *version,
     const char *pod, const char *from, const char *to, const char *reason);
 void events_weights(struct events *ev, const char *service, const char *words);
+/* As a warning when nobody asked for it. */
+void events_launch(struct events *ev, const char *service, const char *version,
+    const char *pod, bool asked, const char *words);
 /* It is on, or no longer. */
 void events_panic(struct events *ev, const char *service, const char *version,
     bool on, const char *reason);

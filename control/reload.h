@@ -9,6 +9,7 @@
 
 struct access_log;
 struct events;
+struct launch;
 struct listeners;
 struct mailbox;
 struct pods;
@@ -29,6 +30,7 @@ struct reload_parts {
 	struct probes *probes;
 	struct pods *pods;
 	struct rollouts *rollouts;
+	struct launch *launch;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;

@@ -361,7 +361,7 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	const bool moved = memcmp(&a->next, &r->state, sizeof r->state) != 0;
 	const bool changed = moved || !force_same(&r->now, &c->force);
 
-	if (step)
+	if (step && *cause_of(r, k) != '\0')
 		snprintf(
 		    run->because, sizeof run->because, "%s", cause_of(r, k));
 	say_force(set, r, k, a, &c->force);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "control/launch.h"
 #include "control/publish.h"
 #include "control/rollout_hooks.h"
 #include "control/rollout_sample.h"
@@ -108,6 +109,7 @@ rollouts_stop(struct rollouts *set)
 
 	CHECK_OBJ(set, ROLLOUTS_MAGIC);
 	if (set->parts.base != NULL && !set->stopped) {
+		launch_on_change(set->parts.launch, NULL, NULL);
 		event_del(&set->look);
 		event_del(&set->tick);
 	}
@@ -338,12 +340,23 @@ rollouts_look(struct rollouts *set)
 	rollouts_soon(set);
 }
 
+static void
+on_launch(void *arg, const char *service)
+{
+	struct rollouts *set = arg;
+
+	(void)service;
+	CHECK_OBJ(set, ROLLOUTS_MAGIC);
+	rollouts_soon(set);
+}
+
 int
 rollouts_open(struct rollouts *set, const struct rollouts_parts *parts)
 {
 	set->parts = *parts;
 	event_assign(&set->look, parts->base, -1, 0, on_look, set);
 	event_assign(&set->tick, parts->base, -1, EV_PERSIST, on_look, set);
+	launch_on_change(parts->launch, on_launch, set);
 	set->teller = rollout_teller_new(parts->base);
 	return set->teller != NULL ? 0 : -1;
 }

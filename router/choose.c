@@ -178,6 +178,20 @@ ruleset_weights(const struct ruleset *rs, int rule)
 	return rule_at(rs, rule)->weights;
 }
 
+bool
+ruleset_leads(const struct ruleset *rs, size_t version)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	for (size_t i = 0; i < rs->n; i++) {
+		const struct rule *r = &rs->rules[i];
+
+		if (r->weights != NULL ? r->weights[version] > 0
+				       : r->version == version)
+			return true;
+	}
+	return false;
+}
+
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {

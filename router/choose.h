@@ -69,6 +69,8 @@ int ruleset_find(const struct ruleset *rs, const struct request *r);
 size_t ruleset_size(const struct ruleset *rs);
 /* A rule's own weights, one per version, in 1/WEIGHT_ONE; NULL: it has none. */
 const uint64_t *ruleset_weights(const struct ruleset *rs, int rule);
+/* Whether a rule names the version, or has a weight for it. */
+bool ruleset_leads(const struct ruleset *rs, size_t version);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

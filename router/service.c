@@ -40,6 +40,18 @@ version_pod(const struct version *v, const struct address *address)
 	return NULL;
 }
 
+bool
+service_leads(const struct service *s, const struct version *v)
+{
+	const struct mirror_spec *mirror = &s->terms->mirror;
+
+	return v->index == s->stable || v->weight > 0 ||
+	       ruleset_leads(s->rules, v->index) ||
+	       (s->mirror != NULL && mirror->share > 0 &&
+		   mirror->version == v->index) ||
+	       (s->lead != NULL && s->candidate == v->index);
+}
+
 static void
 version_clear(struct version *v)
 {
@@ -573,7 +585,8 @@ version_settle(struct version *v, const struct terms *terms)
 	for (size_t i = 0; i < v->npods; i++) {
 		struct pod *p = v->pods[i];
 
-		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
+		if (v->panic ? p->ended || !pod_is_known(p->state)
+			     : p->state != POD_UP)
 			continue;
 		atomic_store_explicit(
 		    &p->place, (uint32_t)v->nready, memory_order_relaxed);

@@ -5,6 +5,7 @@
 #ifndef ROUTER_SERVICE_H
 #define ROUTER_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,12 @@ void service_settle(struct service *s);
  */
 int service_set_pods(struct service *s, const struct version *old,
     const struct pod_spec *pods, size_t n, uint64_t now_us);
+
+/*
+ * Whether requests may lead to it: it is stable, has a weight, or a rule, the
+ * mirror or the release leads to it.
+ */
+bool service_leads(const struct service *s, const struct version *v);
 
 /* The version's pod of that address; or NULL. */
 struct pod *version_pod(const struct version *v, const struct address *address);
