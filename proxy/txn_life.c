@@ -165,10 +165,11 @@ txn_duration(const struct txn *t)
 }
 
 void
-txn_count_answer(const struct txn *t)
+txn_count_answer(struct txn *t)
 {
-	const bool error = stats_answer(t->service, t->version,
-	    t->worker->index, t->status, t->grpc_status, txn_duration(t));
+	const bool error =
+	    stats_answer(t->service, t->version, t->worker->index, t->status,
+		t->grpc_status, soft_error_end(&t->soft), txn_duration(t));
 
 	if (!t->mirrored)
 		conduct_answer(
@@ -256,6 +257,7 @@ txn_end(struct txn *t)
 	if (t->shadow != NULL)
 		txn_mirror_leave(t);
 	retry_end(&t->retry);
+	soft_error_forget(&t->soft);
 	t->relay.client = NULL;
 	if (t->later != NULL)
 		plan_use_drop(t->later);
