@@ -89,7 +89,6 @@ def test_headers(shop, pod):
 
 @pytest.mark.parametrize("at", [0, 1000, 4095, 30000, LIMIT - len(BAD)])
 def test_far_in_a_large_body(shop, pod, at):
-    """Also where most of the body is spliced past us."""
     body = b"x" * at + BAD.encode() + b"y" * 3_000_000
     one = pod(lambda asked: answer(200, body))
     p = start(shop, one.port)
@@ -97,6 +96,31 @@ def test_far_in_a_large_body(shop, pod, at):
         for _ in range(3):
             assert c.ask().body == body
     counted(p, 3, {"body": 3})
+
+
+@pytest.mark.parametrize("at,n", [(1000, 1), (LIMIT - 500, 1), (LIMIT, 0)])
+def test_a_body_that_would_be_spliced(shop, pod, loop, at, n):
+    """It comes behind its head, so all of it could pass unread."""
+    seen = asyncio.Event()
+    body = b"x" * at + BAD.encode() + b"y" * 3_000_000
+
+    async def raw(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n"
+                     % len(body))
+        await writer.drain()
+        await asyncio.wait_for(seen.wait(), PATIENCE)
+        writer.write(body)
+        await writer.drain()
+        await reader.read()
+    one = pod(raw=raw)
+    p = start(shop, one.port)
+    with Client(p.port) as c:
+        c.send(request())
+        c.head()
+        loop.loop.call_soon_threadsafe(seen.set)
+        assert c.exactly(len(body)) == body
+    counted(p, 1, {"body": 1} if n else {})
 
 
 def test_behind_what_is_looked_at(shop, pod):
