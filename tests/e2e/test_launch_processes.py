@@ -13,6 +13,7 @@ from launching import (SCRIPT, PYTHON, Asking, app, below, config, counts, guard
                        wait_up)
 
 FAST = {"backoff": {"min": "20ms", "max": "100ms"}}
+BRIEF = {**FAST, "grace": "300ms"}
 OF = 'service="shop",version="v1"'
 
 # A family: a child, a grandchild in a session of its own, and an orphan that
@@ -97,7 +98,7 @@ def test_sigterm_then_sigkill(proxy):
 
 
 def test_shunt_killed_takes_everybody_along(proxy):
-    p = proxy(config({"v1": shell(FAMILY, replicas=2)}))
+    p = proxy(config({"v1": shell(FAMILY, replicas=2, **BRIEF)}))
     every = family(p, 2)
     p.process.kill()
     p.process.wait()
@@ -135,7 +136,7 @@ def test_the_next_shunt_starts_its_own(proxy):
 
 
 def test_the_guard_killed(proxy):
-    p = proxy(config({"v1": shell(FAMILY, replicas=2, **FAST)}))
+    p = proxy(config({"v1": shell(FAMILY, replicas=2, **BRIEF)}))
     every, first = family(p, 2), guard(p)
     kill(first)
     wait_gone(every, "nobody is left")
@@ -146,7 +147,7 @@ def test_the_guard_killed(proxy):
 
 
 def test_the_guard_and_its_keepers_killed(proxy):
-    p = proxy(config({"v1": shell(FAMILY, **FAST)}))
+    p = proxy(config({"v1": shell(FAMILY, **BRIEF)}))
     every, first = family(p), guard(p)
     keepers = [k for k, of in processes().items() if of == first]
     for pid in keepers + [first]:
@@ -156,7 +157,7 @@ def test_the_guard_and_its_keepers_killed(proxy):
 
 
 def test_a_keeper_killed(proxy):
-    p = proxy(config({"v1": shell(FAMILY, **FAST)}))
+    p = proxy(config({"v1": shell(FAMILY, **BRIEF)}))
     every, first = family(p), guard(p)
     (keeper,) = [k for k, of in processes().items() if of == first]
     kill(keeper)
@@ -168,7 +169,7 @@ def test_a_keeper_killed(proxy):
 
 
 def test_shunt_and_its_guard_killed_at_once(proxy):
-    p = proxy(config({"v1": shell(FAMILY)}))
+    p = proxy(config({"v1": shell(FAMILY, **BRIEF)}))
     every = family(p)
     os.kill(p.process.pid, signal.SIGSTOP)
     kill(guard(p))
@@ -179,7 +180,7 @@ def test_shunt_and_its_guard_killed_at_once(proxy):
 
 
 def test_what_a_dead_pod_leaves_behind(proxy):
-    p = proxy(config({"v1": shell(FAMILY, **FAST)}))
+    p = proxy(config({"v1": shell(FAMILY, **BRIEF)}))
     every, first = family(p), guard(p)
     (pid,) = pods_of(p)[:1]
     kill(pid)
@@ -203,10 +204,26 @@ def test_sigterm_ends_requests_then_pods(proxy):
     assert "killed" not in log
 
 
+def asked_while_it_ends(p):
+    """The API goes on until the last pod has ended."""
+    if p.process.poll() is not None:
+        return True
+    try:
+        assert p.api("GET", "/readyz")[0] == 503
+        assert counts(p)["leaving"] == 1
+        p.metrics()
+        assert "shutting down" in p.cli("weight", "shop", "v1=2").stderr
+        return True
+    except OSError:
+        return False
+
+
 def test_sigterm_waits_for_the_grace_time(proxy):
-    p = proxy(config({"v1": script("deaf", grace="300ms")}))
+    p = proxy(config({"v1": script("deaf", grace="1s")}))
     wait_up(p, 1)
     p.signal(signal.SIGTERM)
+    wait_for(lambda: "every request has finished" in p.stderr(), "it drains")
+    wait_for(lambda: asked_while_it_ends(p), "it answers, or has ended")
     assert p.wait() == 0
     assert "its grace time is over, it is killed" in p.stderr()
 
