@@ -9,6 +9,8 @@
 #include "admin/handlers.h"
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
+#include "admin/metrics_park.h"
+#include "admin/metrics_rollout.h"
 #include "control/control.h"
 #include "control/launch.h"
 #include "control/window.h"
@@ -420,8 +422,9 @@ metrics_get(struct call *c)
 	    .plan = control_plan(control),
 	};
 
-	if (m.out != NULL &&
-	    !(rows_read(&m) && metrics_mirror(m.out, m.plan))) {
+	if (m.out != NULL && !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
+				 metrics_park(m.out, m.plan) &&
+				 metrics_rollout(m.out, call_control(c)))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

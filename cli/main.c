@@ -12,6 +12,8 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_check,
     &subcommand_status,
     &subcommand_weight,
+    &subcommand_rollout,
+    &subcommand_diff,
     &subcommand_explain,
     &subcommand_pod,
     &subcommand_app,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/tables.h"
+#include "router/release.h"
 #include "router/split.h"
 
 #define NAME_BYTES_MAX 63u
@@ -95,10 +96,11 @@ static const struct option retry_options[] = {
     {
 	.key = "on",
 	.read = read_retry_on,
-	.type = "a list of connect and reset",
+	.type = "a list of connect, reset, timeout and status",
 	.fallback = "[connect, reset]",
 	.help = "After which failures: the pod did not accept the "
-		"connection, or closed it before it answered.",
+		"connection, closed it before it answered, did not answer "
+		"in time, or answered with a status that counts as an error.",
 	OPTION_FIELD(struct retry_spec, on),
     },
     {
@@ -321,7 +323,16 @@ const struct option service_options[] = {
 		"stable version, or the proxy with 503.",
 	OPTION_FIELD(struct service_spec, terms.empty_stable),
     },
-    {.key = "release"},
+    {
+	.key = "release",
+	.read = read_release,
+	.absent = "the defaults below",
+	.help = "How `shunt rollout start` proceeds.",
+	.shape = OPTION_MAP,
+	.sub = release_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.release),
+    },
     {.key = NULL},
 };
 
@@ -421,8 +432,15 @@ static void
 read_retry_on(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
-	const struct option item = {.type = "connect or reset"};
+	const struct option item = {
+	    .type = "connect, reset, timeout or status"};
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {{"connect", RETRY_CONNECT}, {"reset", RETRY_RESET},
+	    {"timeout", RETRY_TIMEOUT}, {"status", RETRY_STATUS}, {NULL, 0}};
 	unsigned *on = field;
+	size_t n;
 
 	if (!option_kind(e, o, value, NODE_LIST))
 		return;
@@ -432,10 +450,12 @@ read_retry_on(struct errors *e, const struct option *o,
 
 		if (text == NULL)
 			continue;
-		if (strcmp(text, "connect") == 0)
-			*on |= RETRY_CONNECT;
-		else if (strcmp(text, "reset") == 0)
-			*on |= RETRY_RESET;
+		n = 0;
+		while (
+		    words[n].word != NULL && strcmp(text, words[n].word) != 0)
+			n++;
+		if (words[n].word != NULL)
+			*on |= words[n].bit;
 		else
 			option_refuse(e, &item, m);
 	}
@@ -480,6 +500,9 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 	s->name = read_name(e, value->key);
 	option_defaults(e, o->sub, s);
 	s->terms.retry.on = RETRY_CONNECT | RETRY_RESET;
+	s->terms.release = release_new();
+	if (s->terms.release == NULL)
+		errors_no_memory(e);
 	option_walk(e, o->sub, value, s);
 	if (node_get(value, "routes") == NULL)
 		add_default_route(e, s);

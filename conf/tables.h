@@ -47,6 +47,9 @@ extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
 extern const struct option match_options[];	  /* struct match */
+extern const struct option release_options[];	  /* struct release */
+extern const struct option gate_options[];	  /* struct gates */
+extern const struct option hook_options[];	  /* struct hook */
 
 /* In the order of enum pod_protocol. */
 extern const char *const pod_protocol_words[];
@@ -79,6 +82,11 @@ option_reader read_redirect;   /* uint16_t */
 option_reader read_hsts;       /* char * */
 option_reader read_tls;	       /* struct tls_settings * */
 option_reader read_trust;      /* struct trust * */
+option_reader read_release;    /* struct release *, which is there */
+option_reader read_gates;      /* struct gates */
+option_reader read_schedule;   /* struct schedule * */
+option_reader read_hooks;      /* struct release */
+option_reader read_micros;     /* uint64_t, microseconds: of milliseconds */
 option_reader read_file_name;  /* nothing: whether it can be one */
 
 /*

@@ -21,6 +21,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
 #include "control/warmup.h"
@@ -113,7 +114,14 @@ control_start_pods(
 		return -1;
 	pods_commit(c->pods);
 	kept_weights(c->store, plan, file);
-	return launch_update(c->launch, file);
+	if (launch_update(c->launch, file) < 0)
+		return -1;
+	return rollouts_begin(c->rollouts, &(struct rollouts_parts){
+					       .base = c->base,
+					       .publish = c->publish,
+					       .launch = c->launch,
+					       .events = c->events,
+					   });
 }
 
 /* Plan, workers without a thread yet, and what runs beside them. */
@@ -138,8 +146,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		conf_free(conf);
 		return -1;
 	}
-	plan = kept_first_plan(
-	    c->store, c->pods, conf->spec, c->nworkers, why, why_size);
+	c->rollouts = rollouts_new(c->store, why, why_size);
+	if (c->rollouts == NULL) {
+		conf_free(conf);
+		return -1;
+	}
+	plan = kept_first_plan(c->store, c->pods, c->rollouts, conf->spec,
+	    c->nworkers, why, why_size);
 	if (plan == NULL) {
 		conf_free(conf);
 		return -1;
@@ -183,6 +196,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .rollouts = c->rollouts,
 	    .launch = c->launch,
 	    .store = c->store,
 	    .events = c->events,
@@ -283,6 +297,7 @@ control_free(struct control *c)
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	if (c->base != NULL)
 		control_stop(c);
+	rollouts_free(c->rollouts);
 	launch_free(c->launch);
 	reload_free(c->reload);
 	probes_free(c->probes);

@@ -22,6 +22,7 @@ struct outliers;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct roster;
 struct sticky_key;
 struct store;
@@ -70,6 +71,7 @@ struct control {
 	struct warmup *warmup;
 	struct windows *windows;
 	struct reload *reload;
+	struct rollouts *rollouts;
 	struct access_log *log;
 	struct sticky_key *sticky_key; /* of services without secret_file */
 	struct event tick, deadline;

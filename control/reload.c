@@ -21,6 +21,7 @@
 #include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
+#include "control/rollouts.h"
 #include "control/weights.h"
 #include "proxy/access_log.h"
 
@@ -250,6 +251,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		reload_cancel(r);
 		goto fail;
 	}
+	rollouts_apply(r->parts.rollouts, conf->spec);
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {

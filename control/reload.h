@@ -16,6 +16,7 @@ struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct sticky_key;
 struct store;
 
@@ -28,6 +29,7 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct rollouts *rollouts;
 	struct launch *launch;
 	struct store *store;
 	struct events *events;

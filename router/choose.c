@@ -1,4 +1,4 @@
-/* From a request to a version: rules, cookie, weights, then what is ready. */
+/* From a request to a version: lead, rules, cookie, weights; what is ready. */
 #include "router/choose.h"
 
 #include <stdio.h>
@@ -254,13 +254,18 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 	struct sticky_found stuck;
 	size_t version;
 
+	CHECK(!s->closed);
 	c->hashed = false;
 	c->bucket = 0;
-	c->stuck = false;
+	c->stuck = c->led = false;
 	c->cookie = COOKIE_LEAVE;
 	c->pod = NULL;
-	c->rule = ruleset_find(s->rules, r);
-	if (c->rule >= 0) {
+	c->rule = -1;
+	if (s->lead != NULL && match_test(s->lead, r)) {
+		c->by = CHOICE_RELEASE;
+		c->led = true;
+		version = s->candidate;
+	} else if ((c->rule = ruleset_find(s->rules, r)) >= 0) {
 		c->by = CHOICE_RULE;
 		version = by_rule(s, r, draw, c);
 		empty_stable =

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct service;
+#include "router/plan.h"
+
 struct service_spec;
-struct version;
 struct address;
 struct pod;
 struct pod_spec;
@@ -37,10 +37,17 @@ void service_drop(struct service *s);
 
 /*
  * Gives the service the split of its versions' weights: that of `old` when
- * it has the same. -1 with the reason in why.
+ * it has the same; none when it is closed and they are all 0. -1 with the
+ * reason in why.
  */
 int service_split(
     struct service *s, const struct service *old, char *why, size_t why_size);
+
+/*
+ * To which version the release's matches lead, by those that the terms have;
+ * nversions: nobody is named, only without a lead.
+ */
+void service_lead(struct service *s, enum release_lead lead, size_t candidate);
 
 /*
  * The last touch: pods that no check will ever raise are up, and `ready` is
