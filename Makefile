@@ -53,7 +53,8 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
-	control/explain.o control/pod_set.o control/store.o control/diff.o \
+	control/explain.o control/launch_lines.o control/launch_policy.o \
+	control/pod_set.o control/store.o control/diff.o \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
