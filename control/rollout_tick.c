@@ -446,6 +446,19 @@ obey(struct rollouts *set, struct rollout *r, const struct sight *k,
 	return carry_out(set, r, k, a, &c, plan) || moves;
 }
 
+/* Also who has no step to take comes by that phase, and asks for it. */
+static bool
+progress(struct rollouts *set, struct rollout *r, const struct sight *k)
+{
+	char reason[160];
+
+	if (!asked(set, r, k, ROLLOUT_PROGRESSING))
+		return r->phase == ROLLOUT_ROLLING_BACK;
+	say_pods(r, k, reason, sizeof reason);
+	rollout_go(set, r, ROLLOUT_PROGRESSING, "progress", reason);
+	return true;
+}
+
 static bool
 tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 {
@@ -462,6 +475,8 @@ tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 		return true;
 	}
 	a.target = target_of(r, &a.wish, &k->facts);
+	if (r->phase == ROLLOUT_STARTING && a.target == ROLLOUT_PROMOTING)
+		return progress(set, r, k);
 	if (!may_go(set, r, k, &a))
 		return r->phase == ROLLOUT_ROLLING_BACK;
 	if (a.target == ROLLOUT_DONE)
@@ -491,10 +506,18 @@ gates_stop(struct rollouts *set, struct rollout *r, const struct sight *k)
 	return true;
 }
 
-/* The match that ab goes by may have left the config. */
+/* What a reload has taken away, or put in its place; false: nothing. */
 static bool
-match_lost(const struct rollout *r, const struct sight *k)
+undercut(const struct rollout *r, const struct sight *k, char *why, size_t size)
 {
+	const char *stable = k->service->versions[k->service->stable].name;
+
+	if (strcmp(stable, r->from) != 0 && strcmp(stable, r->to) != 0) {
+		snprintf(
+		    why, size, "the config names %s as stable now", stable);
+		return true;
+	}
+	snprintf(why, size, "release.ab has no match any more");
 	return r->ops == &strategy_ab && k->release->ab_match == NULL &&
 	       r->now.lead == LEAD_AB;
 }
@@ -534,6 +557,7 @@ bool
 rollout_tick(struct rollouts *set, struct rollout *r)
 {
 	struct sight k;
+	char why[160];
 	bool changed;
 
 	CHECK_OBJ(r, ROLLOUT_MAGIC);
@@ -544,9 +568,8 @@ rollout_tick(struct rollouts *set, struct rollout *r)
 	}
 	if (r->phase == ROLLOUT_ROLLING_BACK) {
 		changed = tick_back(set, r, &k);
-	} else if (match_lost(r, &k)) {
-		rollout_turn_back(
-		    set, r, "rollback", "release.ab has no match any more");
+	} else if (undercut(r, &k, why, sizeof why)) {
+		rollout_turn_back(set, r, "rollback", why);
 		changed = true;
 	} else if (gates_stop(set, r, &k)) {
 		changed = true;
