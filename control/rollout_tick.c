@@ -120,6 +120,8 @@ finish(struct rollouts *set, struct rollout *r, const struct sight *k,
 		wait_for(set, r, WAIT_PLAN, why);
 		return false;
 	}
+	if (r->now.closed)
+		rollout_decide(r, set->parts.events, "open again", reason);
 	rollout_go(set, r, phase, action, reason);
 	r->now = c.force;
 	if (c.stable != NULL)
@@ -272,16 +274,23 @@ say_share(struct rollouts *set, struct rollout *r, const struct sight *k,
 	r->run->because[0] = '\0';
 }
 
+/* A share that grows by itself, within a step. */
+static bool
+is_ramp(const struct rollout *r, const struct answer *a,
+    const struct rollout_force *f)
+{
+	return r->ops == &strategy_canary && f->share > r->now.share &&
+	       r->now.share > 0 && a->next.step == r->state.step &&
+	       a->next.stage == r->state.stage && f->closed == r->now.closed &&
+	       f->lead == r->now.lead;
+}
+
 /* What clients notice is a decision each; a ramp is one, as it begins. */
 static void
 say_force(struct rollouts *set, struct rollout *r, const struct sight *k,
     const struct answer *a, const struct rollout_force *f)
 {
 	struct events *events = set->parts.events;
-	const bool ramp = f->share > r->now.share && r->now.share > 0 &&
-			  a->next.step == r->state.step &&
-			  a->next.stage == r->state.stage &&
-			  r->ops == &strategy_canary;
 
 	if (f->closed != r->now.closed)
 		rollout_decide(r, events,
@@ -293,7 +302,7 @@ say_force(struct rollouts *set, struct rollout *r, const struct sight *k,
 		    f->lead == LEAD_AB ? "the clients of match are led to it"
 				       : "the clients of preview are led to it",
 		    a->wish.reason);
-	if (f->share != r->now.share && !ramp)
+	if (f->share != r->now.share && !is_ramp(r, a, f))
 		say_share(set, r, k, a, f);
 }
 
@@ -362,6 +371,7 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	    a->next.stage != r->state.stage || a->next.step != r->state.step;
 	const bool moved = memcmp(&a->next, &r->state, sizeof r->state) != 0;
 	const bool changed = moved || !force_same(&r->now, &c->force);
+	const bool ramp = is_ramp(r, a, &c->force) && !moved && r->stored;
 
 	if (step && *cause_of(r, k) != '\0')
 		snprintf(
@@ -385,9 +395,12 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	    rollout_side_give(&run->new, r->now.new_replicas, k->now_us) < 0)
 		log_error("rollout of %s to %s: no memory for its pods",
 		    r->service, r->to);
-	if (changed)
+	/* its share follows from when the step began: that is stored */
+	if (changed && !ramp)
 		r->stored = false;
-	if (plan != NULL)
+	if (plan != NULL && ramp)
+		rollout_publish(set, plan);
+	else if (plan != NULL)
 		rollout_commit(set, r, plan);
 	else
 		rollout_save(set, r);
