@@ -55,6 +55,8 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	control/window.o control/weights.o control/question.o \
 	control/explain.o control/launch_lines.o control/launch_policy.o \
 	control/pod_set.o control/store.o control/diff.o \
+	control/rollout.o control/rollout_store.o control/rollout_facts.o \
+	control/rollout_sample.o control/rollout_weights.o control/events.o \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
