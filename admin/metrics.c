@@ -10,6 +10,7 @@
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
 #include "admin/metrics_park.h"
+#include "admin/metrics_rollout.h"
 #include "control/control.h"
 #include "control/launch.h"
 #include "control/window.h"
@@ -422,7 +423,8 @@ metrics_get(struct call *c)
 	};
 
 	if (m.out != NULL && !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
-				 metrics_park(m.out, m.plan))) {
+				 metrics_park(m.out, m.plan) &&
+				 metrics_rollout(m.out, call_control(c)))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

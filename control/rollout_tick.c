@@ -37,6 +37,8 @@ rollout_go(struct rollouts *set, struct rollout *r, enum rollout_phase phase,
 	    plan_service(publish_current(set->parts.publish), r->service);
 
 	rollout_move(r, set->parts.events, phase, action, reason);
+	if (rollout_phase_over(phase))
+		rollouts_find(set, r->service)->ended[phase]++;
 	if (s != NULL)
 		rollout_tell(set->teller, s->terms->release, r);
 }

@@ -387,6 +387,17 @@ rollouts_last(
 	return true;
 }
 
+uint64_t
+rollouts_ended(
+    const struct rollouts *set, const char *service, enum rollout_phase phase)
+{
+	const struct released *s;
+
+	CHECK_OBJ(set, ROLLOUTS_MAGIC);
+	s = rollouts_find(set, service);
+	return s != NULL ? s->ended[phase] : 0;
+}
+
 struct showing {
 	const struct rollout *newest; /* as it is now; or NULL */
 	void (*each)(void *arg, const struct rollout_view *view);

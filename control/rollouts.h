@@ -111,6 +111,10 @@ bool rollouts_last(
 int rollouts_each(struct rollouts *r, const char *service, size_t limit,
     void (*each)(void *arg, const struct rollout_view *view), void *arg);
 
+/* So many of the service have ended in that phase since the process began. */
+uint64_t rollouts_ended(
+    const struct rollouts *r, const char *service, enum rollout_phase phase);
+
 /* Writes all it has into the store, within a transaction of the caller's. */
 void rollouts_write(struct rollouts *r);
 

@@ -246,6 +246,7 @@ static void
 tell_broken(struct rollouts *set, struct rollout *r)
 {
 	r->ended_us = clock_wall_us();
+	rollouts_find(set, r->service)->ended[ROLLOUT_FAILED]++;
 	rollout_decide(r, set->parts.events, "fail", r->reason);
 	rollout_save(set, r);
 }

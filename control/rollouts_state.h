@@ -36,6 +36,7 @@ struct released {
 	char *stable; /* set at run time; NULL = the file's */
 	char *filed;  /* the file's own then */
 	bool stored;  /* of these two, what is so */
+	uint64_t ended[ROLLOUT_PHASE_COUNT]; /* how many, in each */
 };
 
 struct rollouts {
