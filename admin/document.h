@@ -36,6 +36,8 @@ struct version_view {
 
 struct service_view {
 	const char *name, *stable;
+	bool closed;	 /* no version takes requests, */
+	uint64_t parked; /* and so many wait for one */
 	struct version_view *versions;
 	size_t nversions;
 	struct rollout_row rollout; /* id 0: none ever was */

@@ -116,15 +116,19 @@ json_t *
 service_json(struct control *control, const struct service *s)
 {
 	json_t *versions = json_array();
+	struct tally_sum own;
 	uint64_t total = 0;
+
+	tally_read(s->own, &own);
 
 	for (size_t i = 0; i < s->nversions; i++)
 		total += s->versions[i].weight;
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", s->name,
-	    "stable", s->versions[s->stable].name, "in_force",
+	return json_pack("{s:s, s:s, s:b, s:I, s:b, s:o, s:o, s:o}", "name",
+	    s->name, "stable", s->versions[s->stable].name, "closed", s->closed,
+	    "parked", (json_int_t)own.queued, "in_force",
 	    control_in_force(control), "versions", versions, "mirror",
 	    mirror_json(s), "rollout", rollout_json(control, s->name));
 }

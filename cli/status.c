@@ -86,7 +86,10 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)\n", s->name, s->stable);
+	printf("%s (stable: %s)", s->name, s->stable);
+	if (s->closed)
+		printf(" closed, %" PRIu64 " parked", s->parked);
+	printf("\n");
 	if (s->rollout.id > 0) {
 		rollout_words(&s->rollout, words, sizeof words);
 		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
