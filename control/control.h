@@ -14,6 +14,7 @@
 
 struct conf;
 struct control;
+struct discovery;
 struct event_base;
 struct events;
 struct pods;
@@ -46,6 +47,7 @@ const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
 struct pods *control_pods(struct control *c);
+const struct discovery *control_discovery(const struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,
  * or is not meant to. */
 const char *control_state_problem(const struct control *c);

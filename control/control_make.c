@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "conf/conf.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/listeners.h"
@@ -87,7 +88,7 @@ control_make_sticky_key(struct control *c)
 /* From here on pods come and go. */
 static int
 control_start_pods(
-    struct control *c, const struct plan *plan, const struct spec *file)
+    struct control *c, const struct plan *plan, const struct conf *conf)
 {
 	if (pods_start(c->pods, &(struct pods_parts){
 				    .base = c->base,
@@ -100,8 +101,8 @@ control_start_pods(
 				}) < 0)
 		return -1;
 	pods_commit(c->pods);
-	kept_weights(c->store, plan, file);
-	return 0;
+	kept_weights(c->store, plan, conf->spec);
+	return discovery_update(c->discovery, conf);
 }
 
 /* Plan, workers without a thread yet, and what runs beside them. */
@@ -161,6 +162,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->outliers = outliers_new(c->base, c->publish, c->roster);
 	if (c->roster != NULL)
 		c->warmup = warmup_new(c->base, c->publish, c->roster);
+	if (c->events != NULL)
+		c->discovery = discovery_new(c->base, c->pods, c->events);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
 	    .nworkers = c->nworkers,
@@ -169,17 +172,18 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .discovery = c->discovery,
 	    .store = c->store,
 	    .events = c->events,
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
-	    c->outliers == NULL || c->warmup == NULL ||
+	    c->outliers == NULL || c->warmup == NULL || c->discovery == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
 	publish_watch(c->publish, control_on_plan, c);
 	control_on_plan(c, NULL, plan);
-	return control_start_pods(c, plan, conf->spec);
+	return control_start_pods(c, plan, conf);
 }
 
 static int
@@ -270,6 +274,7 @@ control_free(struct control *c)
 		control_stop(c);
 	reload_free(c->reload);
 	probes_free(c->probes);
+	discovery_free(c->discovery);
 	pods_free(c->pods);
 	outliers_free(c->outliers);
 	warmup_free(c->warmup);

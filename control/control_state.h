@@ -14,6 +14,7 @@
 struct bells;
 struct access_log;
 struct client_table;
+struct discovery;
 struct listeners;
 struct mailbox;
 struct message;
@@ -63,6 +64,7 @@ struct control {
 	struct roster *roster;
 	struct store *store;
 	struct pods *pods;
+	struct discovery *discovery;
 	struct probes *probes;
 	struct outliers *outliers;
 	struct warmup *warmup;

@@ -301,3 +301,27 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 	pods_save(p);
 	store_end(p->store);
 }
+
+static bool
+any_name(const char *name, const struct pod_name *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i].text, name) == 0)
+			return true;
+	return false;
+}
+
+void
+pods_keep_names(struct pods *p, const char *service, const char *version,
+    const struct pod_name *names, size_t n)
+{
+	const struct pod_set *set;
+	const char *name;
+
+	CHECK_OBJ(p, PODS_MAGIC);
+	set = pod_sets_find(&p->sets, service, version);
+	for (size_t i = 0; set != NULL && (name = pod_set_name(set, i)) != NULL;
+	     i++)
+		if (!any_name(name, names, n))
+			pods_resolved(p, service, version, name, NULL, NULL, 0);
+}

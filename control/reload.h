@@ -8,6 +8,7 @@
 #include "control/control.h"
 
 struct access_log;
+struct discovery;
 struct events;
 struct listeners;
 struct mailbox;
@@ -27,6 +28,7 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct discovery *discovery;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;
