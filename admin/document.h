@@ -12,6 +12,7 @@
 #include "base/span.h"
 
 struct json_t;
+struct name_view;
 struct weight_change;
 
 /* Strings belong to the document. */
@@ -28,7 +29,9 @@ struct version_view {
 	double p50_ms, p99_ms;
 	struct pod_view *pods;
 	size_t npods, npods_up;
-	bool panic; /* all pods are asked, up or not */
+	bool panic;		 /* all pods are asked, up or not */
+	struct name_view *names; /* that pods are resolved from */
+	size_t nnames;
 };
 
 struct service_view {

@@ -7,6 +7,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/metrics_dns.h"
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
 #include "control/control.h"
@@ -349,8 +350,8 @@ metrics_get(struct call *c)
 	    .plan = control_plan(control),
 	};
 
-	if (m.out != NULL &&
-	    !(rows_read(&m) && metrics_mirror(m.out, m.plan))) {
+	if (m.out != NULL && !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
+				 metrics_dns(m.out, m.control))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

@@ -5,6 +5,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
@@ -61,13 +62,14 @@ version_json(const struct control *control, const struct service *s,
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
 	return json_pack(
-	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o}", "name",
-	    v->name, "weight", weight, "share", view.share, "requests",
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o}",
+	    "name", v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
-	    "panic", v->panic, "pods", pods_json(v));
+	    "panic", v->panic, "pods", pods_json(v), "names",
+	    names_json(control, s->name, v->name));
 }
 
 /* All since the start. Null without a mirror. */

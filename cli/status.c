@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "admin/document.h"
+#include "admin/name_document.h"
 #include "cli/admin_client.h"
+#include "cli/name_table.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
@@ -51,6 +53,29 @@ pod_rows(struct table *t, const struct version_view *v)
 	}
 }
 
+/* Nothing where there are none. */
+static int
+print_names(const struct service_view *s)
+{
+	struct table *t = name_table_new();
+	size_t n = 0;
+
+	if (t == NULL)
+		return -1;
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		for (size_t k = 0; k < v->nnames; k++, n++)
+			name_table_add(t, v->name, &v->names[k]);
+	}
+	if (n > 0) {
+		printf("\n");
+		table_print(t, 2, stdout);
+	}
+	table_free(t);
+	return 0;
+}
+
 static int
 print_service(const struct service_view *s)
 {
@@ -69,7 +94,7 @@ print_service(const struct service_view *s)
 	table_print(versions, 2, stdout);
 	printf("\n");
 	table_print(pods, 2, stdout);
-	rc = 0;
+	rc = print_names(s);
 fail:
 	table_free(versions);
 	table_free(pods);
