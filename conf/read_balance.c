@@ -82,9 +82,9 @@ read_pod_address(struct errors *e, const struct option *o,
 	if (text == NULL || address_parse(span_of(text), a))
 		return;
 	memset(a, 0, sizeof *a);
-	if (read_pod_name(e, value, &entry->name))
-		return;
 	fault = address_unix_fault(span_of(text));
+	if (fault == NULL && read_pod_name(e, value, &entry->name))
+		return;
 	opt_quote(span_of(text), found, sizeof found);
 	if (fault != NULL)
 		errors_add(e, value->at, "expected %s, found %s", fault, found);
