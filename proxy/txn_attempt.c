@@ -18,6 +18,16 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* Another attempt has been granted. */
+static void
+try_again(struct txn *t)
+{
+	t->retries++;
+	stats_retry(t->version, t->worker->index);
+	t->version = pick_retry_version(t->service, t->version);
+	txn_connect(t);
+}
+
 /* The attempt has failed and its upstream is closed. */
 static void
 attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
@@ -43,14 +53,10 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (verdict == RETRY_NO) {
+	if (verdict == RETRY_NO)
 		txn_reply(t, e);
-		return;
-	}
-	t->retries++;
-	stats_retry(t->version, worker);
-	t->version = pick_retry_version(t->service, t->version);
-	txn_connect(t);
+	else
+		try_again(t);
 }
 
 /*
@@ -219,6 +225,35 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
+/* The pod answers that it failed, and another one may do better. */
+static bool
+is_refused(struct txn *t, int status)
+{
+	const struct terms *terms = t->service->terms;
+
+	return (terms->retry.on & RETRY_STATUS) && status >= 200 &&
+	       status >= terms->error_min && status <= terms->error_max &&
+	       t->ntried < TXN_ATTEMPTS_MAX &&
+	       retry_judge(&t->retry, ERR_POD_STATUS, LOSS_PLAIN, true) ==
+		   RETRY_YES;
+}
+
+/* That answer counts for the pod, but nobody gets to see it. */
+static void
+refuse_answer(struct txn *t, int status)
+{
+	struct upstream *u = t->relay.upstream;
+
+	t->status = status;
+	pick_note_answer(
+	    t->worker, t->service, t->tried[t->ntried - 1], t->tried_us);
+	txn_count_answer(t);
+	t->status = 0;
+	txn_leave_pod(t);
+	u->ops->close(u);
+	try_again(t);
+}
+
 static void
 on_head(struct txn *t, const struct h1_head *h)
 {
@@ -226,6 +261,10 @@ on_head(struct txn *t, const struct h1_head *h)
 	struct h1_head changed;
 
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (is_refused(t, h->status)) {
+		refuse_answer(t, h->status);
+		return;
+	}
 	if (h->status >= 200 || h->status == 101) {
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;
