@@ -278,7 +278,6 @@ pods_resolved(struct pods *p, const char *service, const char *version,
     size_t n)
 {
 	struct pod_set *set;
-	char why[512];
 	size_t kept;
 	int changed;
 
@@ -288,8 +287,7 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 		return;
 	kept = count_kept(set);
 	changed = pod_set_resolve(set, name, list, weights, n);
-	snprintf(why, sizeof why, "%s no longer resolves to it", name);
-	if (changed < 0 || (changed > 0 && pods_sync_set(p, set, why) < 0))
+	if (changed < 0)
 		log_error("pods of %s/%s: %s: no memory for all it resolves "
 			  "to",
 		    service, version, name);
