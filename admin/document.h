@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/rollout_document.h"
 #include "base/span.h"
 
 struct json_t;
@@ -38,6 +39,7 @@ struct service_view {
 	const char *name, *stable;
 	struct version_view *versions;
 	size_t nversions;
+	struct rollout_row rollout; /* id 0: none ever was */
 };
 
 struct document {

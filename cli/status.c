@@ -8,6 +8,7 @@
 #include "cli/admin_client.h"
 #include "cli/name_table.h"
 #include "cli/options.h"
+#include "cli/rollout_words.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
 
@@ -80,6 +81,7 @@ static int
 print_service(const struct service_view *s)
 {
 	struct table *versions, *pods;
+	char words[ROLLOUT_WORDS_MAX];
 	int rc = -1;
 
 	versions = table_new(version_titles, COLUMNS(version_titles));
@@ -91,6 +93,10 @@ print_service(const struct service_view *s)
 		pod_rows(pods, &s->versions[i]);
 	}
 	printf("%s (stable: %s)\n", s->name, s->stable);
+	if (s->rollout.id > 0) {
+		rollout_words(&s->rollout, words, sizeof words);
+		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
+	}
 	table_print(versions, 2, stdout);
 	printf("\n");
 	table_print(pods, 2, stdout);
@@ -156,7 +162,7 @@ const struct subcommand subcommand_status = {
     .name = "status",
     .words = "[SERVICE]",
     .max_words = 1,
-    .help = "versions, weights wanted and measured, error rates, pods",
+    .help = "versions, weights wanted and measured, error rates, pods, rollout",
     .rows = rows,
     .run = run,
 };

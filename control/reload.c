@@ -17,10 +17,12 @@
 #include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
+#include "control/rollouts.h"
 #include "control/weights.h"
 #include "proxy/access_log.h"
 
@@ -217,6 +219,10 @@ reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 		return;
 	pods_commit(r->parts.pods);
 	discovery_update(r->parts.discovery, conf);
+	if (launch_update(r->parts.launch, conf->spec) < 0)
+		log_error("reload %s: some pods are not launched: out of "
+			  "memory",
+		    r->parts.path);
 	kept_weights(r->parts.store, plan, conf->spec);
 	if (probes_update(r->parts.probes, plan) < 0)
 		log_error("reload %s: checks stay as they were: out of memory",
@@ -247,6 +253,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		reload_cancel(r);
 		goto fail;
 	}
+	rollouts_apply(r->parts.rollouts, conf->spec);
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {

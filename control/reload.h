@@ -10,12 +10,14 @@
 struct access_log;
 struct discovery;
 struct events;
+struct launch;
 struct listeners;
 struct mailbox;
 struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct sticky_key;
 struct store;
 
@@ -29,6 +31,8 @@ struct reload_parts {
 	struct probes *probes;
 	struct pods *pods;
 	struct discovery *discovery;
+	struct rollouts *rollouts;
+	struct launch *launch;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;

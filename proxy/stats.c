@@ -33,6 +33,12 @@ stats_failure(const struct version *v, unsigned worker, enum err e)
 }
 
 void
+stats_refused(const struct service *s, unsigned worker, enum err e)
+{
+	tally_error(s->own, worker, err_reason(e));
+}
+
+void
 stats_retry(const struct version *v, unsigned worker)
 {
 	tally_retry(v->tally, worker);

@@ -21,6 +21,9 @@ bool stats_answer(const struct service *s, const struct version *v,
 /* An attempt that failed without a complete answer, retried or not. */
 void stats_failure(const struct version *v, unsigned worker, enum err e);
 
+/* A request that no version was asked for, as the service is closed. */
+void stats_refused(const struct service *s, unsigned worker, enum err e);
+
 void stats_retry(const struct version *v, unsigned worker);
 
 /* An answer that the proxy made itself: booked on no version. */

@@ -8,6 +8,7 @@
 #include "proxy/conduct.h"
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
+#include "proxy/parking.h"
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
@@ -190,6 +191,10 @@ try_in_turn(struct txn *t)
 void
 txn_connect(struct txn *t)
 {
+	if (t->tried_us != 0 && parking_is_due(t)) {
+		parking_enter(t, NULL);
+		return;
+	}
 	switch (try_in_turn(t)) {
 	case LACK_NOTHING:
 		return;

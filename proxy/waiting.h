@@ -48,6 +48,13 @@ bool waiting_is_free(const struct txn *t);
 void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
 
+/*
+ * It waits in that queue, of so many over all workers, for so long; false when
+ * that is full. Whose turn it is finds out who lets the queue's requests go.
+ */
+bool waiting_line_up(
+    struct txn *t, struct tally *tally, uint32_t limit, uint64_t patience_us);
+
 /* A request of the version has left the pod: its places go back. */
 void waiting_has_room(struct worker *w, struct tally *t, struct pod *p);
 /* A connection is made, or has failed. */
@@ -57,5 +64,7 @@ void waiting_may_connect(struct worker *w);
  * in flight count where it has limits now.
  */
 void waiting_take_plan(struct worker *w);
+/* The worker drains: those who wait for another plan are let go. */
+void waiting_drain(struct worker *w);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "router/launch_spec.h"
 #include "router/match.h"
 #include "router/pod_tls.h"
 #include "router/route.h"
@@ -44,6 +45,7 @@ free_version(struct version_spec *v)
 	free(v->pod_weights);
 	free(v->pod_orders);
 	pod_tls_drop(v->tls);
+	launch_spec_drop(v->launch);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/release.h"
 
 struct terms *
 terms_take(struct terms *from)
@@ -48,5 +49,6 @@ terms_clear(struct terms *t)
 	free(t->sticky.name);
 	sticky_key_drop(t->sticky.key);
 	health_rules_clear(&t->health);
+	release_free(t->release);
 	*t = (struct terms){0};
 }

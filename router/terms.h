@@ -93,7 +93,7 @@ struct terms {
 	int error_min, error_max; /* statuses that count as errors */
 	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
-	struct release *release; /* NULL = all defaults */
+	struct release *release; /* never NULL in terms that conf has read */
 };
 
 /*
