@@ -423,10 +423,10 @@ metrics_get(struct call *c)
 	    .plan = control_plan(control),
 	};
 
-	if (m.out != NULL && !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
-				 metrics_dns(m.out, m.control) &&
-				 metrics_park(m.out, m.plan) &&
-				 metrics_rollout(m.out, call_control(c)))) {
+	if (m.out != NULL &&
+	    !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
+		metrics_dns(m.out, m.control) && metrics_park(m.out, m.plan) &&
+		metrics_rollout(m.out, call_control(c)))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

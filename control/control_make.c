@@ -209,8 +209,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
 	    c->outliers == NULL || c->warmup == NULL || c->discovery == NULL ||
-	    c->launch == NULL ||
-	    probes_update(c->probes, plan) < 0)
+	    c->launch == NULL || probes_update(c->probes, plan) < 0)
 		return -1;
 	publish_watch(c->publish, control_on_plan, c);
 	control_on_plan(c, NULL, plan);
