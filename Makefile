@@ -48,7 +48,7 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
 	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
-	proxy/set_cookie.o \
+	proxy/set_cookie.o proxy/soft_error.o \
 	proxy/keep_request.o \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \

@@ -85,6 +85,8 @@ option_reader read_redirect;   /* uint16_t */
 option_reader read_hsts;       /* char * */
 option_reader read_tls;	       /* struct tls_settings * */
 option_reader read_trust;      /* struct trust * */
+option_reader read_headers;    /* struct match *: tests of a head */
+option_reader read_body;       /* struct pattern *; NULL for "" */
 option_reader read_release;    /* struct release *, which is there */
 option_reader read_gates;      /* struct gates */
 option_reader read_schedule;   /* struct schedule * */

@@ -176,11 +176,11 @@ txn_duration(const struct txn *t)
 
 /* That it was parked is not the version's doing. */
 void
-txn_count_answer(const struct txn *t)
+txn_count_answer(struct txn *t)
 {
-	const bool error =
-	    stats_answer(t->service, t->version, t->worker->index, t->status,
-		t->grpc_status, txn_duration(t) - t->parked_us);
+	const bool error = stats_answer(t->service, t->version,
+	    t->worker->index, t->status, t->grpc_status,
+	    soft_error_end(&t->soft), txn_duration(t) - t->parked_us);
 
 	if (!t->mirrored)
 		conduct_answer(
@@ -270,6 +270,7 @@ txn_end(struct txn *t)
 	retry_end(&t->retry);
 	free(t->kept);
 	t->kept = NULL;
+	soft_error_forget(&t->soft);
 	t->relay.client = NULL;
 	if (t->later != NULL)
 		plan_use_drop(t->later);
