@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 # The linker is asked only for what is used, so a library is listed once here.
 LIBS = -Wl,--as-needed -levent -levent_openssl -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
-	-lnghttp2 -lsqlite3 -lm
+	-lnghttp2 -lsqlite3 -lcares -lm
 
 SOURCES := $(wildcard $(FOLDERS:%=%/*.c)) bench/app.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -56,6 +56,7 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	control/pod_set.o control/store.o control/diff.o \
 	control/rollout.o control/rollout_store.o control/rollout_facts.o \
 	control/rollout_sample.o control/rollout_weights.o control/events.o \
+	control/dns_answer.o control/name.o control/name_targets.o \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)

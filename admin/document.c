@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/name_document.h"
 #include "router/plan.h"
 #include "router/split.h"
 
@@ -48,6 +49,9 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 	v->failed =
 	    (uint64_t)json_integer_value(json_object_get(launch, "failed"));
 	v->failure = json_string_value(json_object_get(launch, "reason"));
+	if (names_read(json, &v->names, &v->nnames, error->text,
+		sizeof error->text) < 0)
+		return -1;
 	v->requests = (uint64_t)requests;
 	v->errors = (uint64_t)errors;
 	v->pods = calloc(json_array_size(pods) + 1, sizeof *v->pods);
@@ -134,8 +138,10 @@ document_read(struct span text, char *why, size_t why_size)
 static void
 service_view_free(struct service_view *s)
 {
-	for (size_t i = 0; i < s->nversions; i++)
+	for (size_t i = 0; i < s->nversions; i++) {
 		free(s->versions[i].pods);
+		free(s->versions[i].names);
+	}
 	free(s->versions);
 }
 

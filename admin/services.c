@@ -5,6 +5,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
@@ -84,7 +85,8 @@ version_json(const struct control *control, const struct service *s,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
 	    "panic", v->panic, "launch", launch_json(control, s->name, v->name),
-	    "pods", pods_json(v));
+	    "pods", pods_json(v), "names",
+	    names_json(control, s->name, v->name));
 }
 
 /* All since the start. Null without a mirror. */
