@@ -19,20 +19,20 @@ class Figures:
 
     def slots(self, begin, end):
         """Those that lie wholly between two moments of the original."""
-        width = self.report["timeline"]["slot_s"]
+        width = self.report["timeline"]["width_s"]
         for slot in self.report["timeline"]["slots"]:
-            if self.at(slot["start_s"]) >= begin and \
-                    self.at(slot["start_s"] + width) <= end:
+            if self.at(slot["at_s"]) >= begin and \
+                    self.at(slot["at_s"] + width) <= end:
                 yield slot
 
     def sums(self, begin, end):
         """{version: [requests, errors]}"""
         total = {}
         for slot in self.slots(begin, end):
-            for name, (requests, errors) in slot["versions"].items():
+            for name, seen in slot["versions"].items():
                 one = total.setdefault(name, [0, 0])
-                one[0] += requests
-                one[1] += errors
+                one[0] += seen["requests"]
+                one[1] += seen["errors"]
         return total
 
     def error_rate(self):
@@ -102,7 +102,7 @@ def plot(figures):
         'font-size="11">',
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{left}" y="18" font-size="14">{figures.row.title}</text>']
-    slot_s = figures.report["timeline"]["slot_s"]
+    slot_s = figures.report["timeline"]["width_s"]
     slots = figures.report["timeline"]["slots"]
     names = sorted({n for s in slots for n in s["versions"]})
     for i, title in enumerate(("share of the answers", "error rate")):
@@ -116,16 +116,17 @@ def plot(figures):
                 f'text-anchor="end">{percent} %</text>')
         lines = {n: [] for n in ["all", *names]}
         for slot in slots:
-            at = x(figures.at(slot["start_s"] + slot_s / 2))
-            total = sum(n for n, _ in slot["versions"].values())
-            errors = sum(e for _, e in slot["versions"].values())
+            at = x(figures.at(slot["at_s"] + slot_s / 2))
+            total = sum(v["requests"] for v in slot["versions"].values())
+            errors = sum(v["errors"] for v in slot["versions"].values())
             if total == 0:
                 continue
             if i == 1:
                 lines["all"].append((at, base - errors / total * height))
                 continue
             for name in names:
-                requests = slot["versions"].get(name, (0, 0))[0]
+                requests = slot["versions"].get(
+                    name, {"requests": 0})["requests"]
                 lines[name].append((at, base - requests / total * height))
         for name, points in lines.items():
             if points:
