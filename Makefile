@@ -62,7 +62,7 @@ UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 .PHONY: all deps deps-test deps-bench install test units unit e2e lint bench \
-	micro demo fuzz clean distclean
+	micro experiment demo fuzz clean distclean
 
 all: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/shunt
@@ -130,6 +130,11 @@ $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro
 	@$(BUILD)/bench/micro
+
+# The five strategies, measured; SCALE=1 is the original 11 minutes a row.
+experiment:
+	@$(MAKE) --no-print-directory all
+	@./bench/experiment/run --scale $(or $(SCALE),60)
 
 demo:
 	@$(MAKE) --no-print-directory all

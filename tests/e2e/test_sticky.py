@@ -487,7 +487,7 @@ def test_interim_answers_and_tunnels(shop, pod):
         c.send(request(fields=[("Connection", "upgrade"),
                                ("Upgrade", "chat")]))
         tunnel = c.head()
-        assert tunnel.status == 101 and tunnel.all("Set-Cookie") == []
+        assert tunnel.status == 101 and given(tunnel)
 
 
 @pytest.mark.parametrize("method,status", [
