@@ -14,7 +14,7 @@ JOBS    ?= $(shell nproc)
 Q       := $(if $(V),,@)
 
 VERSION := $(shell cat VERSION)
-FOLDERS := base strategies router conf proxy control admin cli
+FOLDERS := base strategies router conf proxy load control admin cli
 
 # One build folder per flavour, so that they never mix.
 comma   := ,

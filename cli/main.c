@@ -13,6 +13,7 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_weight,
     &subcommand_explain,
     &subcommand_pod,
+    &subcommand_load,
     &subcommand_app,
 };
 
