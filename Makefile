@@ -53,6 +53,9 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
 	control/explain.o control/pod_set.o control/store.o \
+	$(addprefix load/,histogram.o schedule.o downtime.o timeline.o board.o \
+	buffer.o jar.o users.o profile.o request.o judge.o target.o expect.o \
+	result.o plot.o report_plots.o) \
 	admin/label.o cli/table.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -78,8 +81,8 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto \
-		-lsqlite3
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -ljansson -lssl \
+		-lcrypto -lsqlite3
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
@@ -121,7 +124,8 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lm -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
+		-Wl,--as-needed -lm -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
+		-lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro

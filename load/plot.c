@@ -82,14 +82,21 @@ static void
 y_axis(struct plot *p, const char *unit)
 {
 	double step;
+	bool few;
 
 	if (p->log) {
 		p->low = pow(10, floor(log10(p->low)));
 		p->high = pow(10, ceil(log10(p->high)));
 		if (p->high <= p->low)
 			p->high = 10 * p->low;
-		for (double v = p->low; v <= p->high * 1.01; v *= 10)
+		/* between few decades there is room for more */
+		few = log10(p->high / p->low) < 2.5;
+		for (double v = p->low; v <= p->high * 1.01; v *= 10) {
 			y_tick(p, v, unit);
+			for (int i = 2; few && i <= 5 && v * i < p->high;
+			     i += 3)
+				y_tick(p, v * i, unit);
+		}
 		return;
 	}
 	if (p->high <= p->low)
