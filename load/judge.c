@@ -196,35 +196,60 @@ as_text(const json_t *value, char *buf, struct span *text)
 }
 
 static void
-read_json(const struct judge *j, struct board *b, struct answer *a)
+read_json(const struct judge *j, struct board *b, const struct buffer *body,
+    struct judge_known *found)
 {
 	char buf[TEXT_MAX];
 	struct span text;
-	json_t *root;
+	json_t *root = json_loadb(
+	    body->p, body->n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 
-	if (a->body.n > JUDGE_BODY_MAX || a->body.n == 0)
-		return;
-	root = json_loadb(
-	    a->body.p, a->body.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	found->version = BOARD_NO_VERSION;
+	found->met = 0;
 	if (root == NULL)
 		return;
 	if (j->version_json && as_text(find(root, j->version), buf, &text))
-		a->version = board_version(b, text);
+		found->version = board_version(b, text);
 	for (size_t i = 0; i < j->nconditions; i++) {
 		const struct judge_condition *c = &j->conditions[i];
 
 		if (c->json && as_text(find(root, c->key), buf, &text) &&
 		    span_eq(text, c->value))
-			a->met |= 1u << i;
+			found->met |= 1u << i;
 	}
 	json_decref(root);
 }
 
-enum failure
-judge_end(const struct judge *j, struct board *b, struct answer *a)
+/* What the body says, read anew only where it is not one of the latest. */
+static const struct judge_known *
+look_up(const struct judge *j, struct board *b, struct judge_memory *m,
+    const struct buffer *body)
 {
-	if (j->wants_body)
-		read_json(j, b, a);
+	struct judge_known *k;
+
+	for (unsigned i = 0; i < JUDGE_KNOWN; i++) {
+		k = &m->list[i];
+		if (k->n == body->n && memcmp(k->body, body->p, k->n) == 0)
+			return k;
+	}
+	k = &m->list[m->next++ % JUDGE_KNOWN];
+	read_json(j, b, body, k);
+	k->n = body->n <= JUDGE_KNOWN_MAX ? body->n : 0;
+	memcpy(k->body, body->p, k->n);
+	return k;
+}
+
+enum failure
+judge_end(const struct judge *j, struct board *b, struct judge_memory *m,
+    struct answer *a)
+{
+	if (j->wants_body && a->body.n > 0 && a->body.n <= JUDGE_BODY_MAX) {
+		const struct judge_known *known = look_up(j, b, m, &a->body);
+
+		a->met |= known->met;
+		if (j->version_json)
+			a->version = known->version;
+	}
 	if (a->status < BOARD_STATUS_MIN || a->status > BOARD_STATUS_MAX ||
 	    !j->good_status[a->status])
 		return FAILURE_STATUS;

@@ -44,6 +44,25 @@ struct answer {
 	struct buffer body;
 };
 
+/*
+ * What the latest bodies said: those of one version are mostly the same. One
+ * thread's; zeroed at first.
+ */
+#define JUDGE_KNOWN	16u
+#define JUDGE_KNOWN_MAX 512u
+
+struct judge_known {
+	size_t n; /* 0: nothing is known here */
+	unsigned version;
+	uint32_t met;
+	char body[JUDGE_KNOWN_MAX];
+};
+
+struct judge_memory {
+	unsigned next;
+	struct judge_known list[JUDGE_KNOWN];
+};
+
 /* False with the reason in why (one line). version_from may be NULL. */
 bool judge_read(struct judge *j, const char *version_from,
     const struct load_words *ok_when, char *why, size_t why_size);
@@ -55,7 +74,7 @@ void judge_field(const struct judge *j, struct board *b, struct answer *a,
 /* A piece of the body. */
 void judge_body(const struct judge *j, struct answer *a, struct span piece);
 /* The whole answer is there: FAILURE_NONE, _STATUS or _BODY. */
-enum failure judge_end(
-    const struct judge *j, struct board *b, struct answer *a);
+enum failure judge_end(const struct judge *j, struct board *b,
+    struct judge_memory *m, struct answer *a);
 
 #endif

@@ -89,7 +89,8 @@ has_next(const struct runner *r)
 void
 runner_answered(struct runner *r, struct call *call)
 {
-	enum failure why = judge_end(&r->trial->judge, r->board, &call->answer);
+	enum failure why =
+	    judge_end(&r->trial->judge, r->board, &r->known, &call->answer);
 
 	if (call->user != NULL &&
 	    user_saw(call->user, call->answer.version, call->k))

@@ -121,6 +121,7 @@ struct runner {
 	_Atomic uint64_t flips, opened, bytes, in_flight, issued, waited, http2;
 	_Atomic uint64_t end_ns;
 
+	struct judge_memory known; /* of bodies */
 	struct field fields[RUNNER_FIELDS];
 	struct buffer line; /* a request that is not fixed */
 	char scratch[RUNNER_SCRATCH];

@@ -26,6 +26,7 @@ static void
 check(const struct row *row)
 {
 	struct board *b = board_new(1);
+	struct judge_memory memory = {0};
 	struct answer a = {0};
 	struct load_words words = {&row->ok_when, row->ok_when != NULL};
 	enum failure failure;
@@ -49,7 +50,7 @@ check(const struct row *row)
 		judge_body(&j, &a, (struct span){row->body, n});
 		judge_body(&j, &a, span_of(row->body + n));
 	}
-	failure = judge_end(&j, b, &a);
+	failure = judge_end(&j, b, &memory, &a);
 	if (failure != row->failure ||
 	    strcmp(b->names[a.version], row->version) != 0)
 		fail_msg("%s %s %s: failure %d, version %s", row->version_from,
@@ -113,6 +114,7 @@ test_long_body(void **state)
 	const char *const all[] = {"json:a=1"};
 	const struct load_words words = {all, 1};
 	struct board *b = board_new(1);
+	struct judge_memory memory = {0};
 	struct answer a = {0};
 	char blank[4096], why[256];
 	struct judge j;
@@ -126,7 +128,7 @@ test_long_body(void **state)
 		judge_body(&j, &a, (struct span){blank, sizeof blank});
 	judge_body(&j, &a, SPAN("{\"a\":1}"));
 	assert_true(a.body.n <= JUDGE_BODY_MAX + 1);
-	assert_int_equal(judge_end(&j, b, &a), FAILURE_BODY);
+	assert_int_equal(judge_end(&j, b, &memory, &a), FAILURE_BODY);
 	buffer_free(&a.body);
 	board_free(b);
 }
@@ -157,6 +159,39 @@ test_wrong(void **state)
 			fail_msg("%s was taken", conditions[i]);
 		assert_non_null(strstr(why, "--ok-when: expected"));
 	}
+}
+
+/* A body that was met before says the same; more than are known go on. */
+static void
+test_known_bodies(void **state)
+{
+	const char *const all[] = {"json:ok=1"};
+	const struct load_words words = {all, 1};
+	struct judge_memory memory = {0};
+	struct board *b = board_new(1);
+	struct answer a = {0};
+	char text[2 * JUDGE_KNOWN_MAX], why[256];
+	struct judge j;
+
+	(void)state;
+	assert_true(judge_read(&j, "json:v", &words, why, sizeof why));
+	for (unsigned i = 0; i < 2000; i++) {
+		unsigned v = i * 7 % 20, bad = v % 3 == 0;
+		/* some of them too long to be kept */
+		int pad = v == 5 ? (int)JUDGE_KNOWN_MAX : 1;
+
+		snprintf(text, sizeof text, "{\"v\":\"v%02u\",%*s\"ok\":%u}", v,
+		    pad, "", !bad);
+		judge_begin(&a);
+		a.status = 200;
+		judge_body(&j, &a, span_of(text));
+		assert_int_equal(judge_end(&j, b, &memory, &a),
+		    bad ? FAILURE_BODY : FAILURE_NONE);
+		snprintf(text, sizeof text, "v%02u", v);
+		assert_string_equal(b->names[a.version], text);
+	}
+	buffer_free(&a.body);
+	board_free(b);
 }
 
 /* More versions than there is room for are one; names are cleaned. */
@@ -190,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_answers),
 	    cmocka_unit_test(test_long_body),
+	    cmocka_unit_test(test_known_bodies),
 	    cmocka_unit_test(test_wrong),
 	    cmocka_unit_test(test_board),
 	};
