@@ -14,7 +14,7 @@ JOBS    ?= $(shell nproc)
 Q       := $(if $(V),,@)
 
 VERSION := $(shell cat VERSION)
-FOLDERS := base strategies router conf proxy control admin cli
+FOLDERS := base strategies router conf proxy load control admin cli
 
 # One build folder per flavour, so that they never mix.
 comma   := ,
@@ -57,6 +57,9 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	control/rollout.o control/rollout_store.o control/rollout_facts.o \
 	control/rollout_sample.o control/rollout_weights.o control/events.o \
 	control/dns_answer.o control/name.o control/name_targets.o \
+	$(addprefix load/,histogram.o schedule.o downtime.o timeline.o board.o \
+	buffer.o jar.o users.o profile.o request.o judge.o target.o expect.o \
+	result.o plot.o report_plots.o) \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -82,8 +85,8 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto \
-		-lsqlite3
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -ljansson -lssl \
+		-lcrypto -lsqlite3
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
@@ -125,7 +128,8 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lm -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
+		-Wl,--as-needed -lm -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
+		-lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro
