@@ -14,6 +14,7 @@
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
+#include "proxy/vacancy.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
@@ -193,7 +194,7 @@ txn_leave_pod(struct txn *t)
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
 	}
 	if (t->pod_counted && t->mirrored)
-		waiting_has_room(t->worker,
+		vacancy_at_pod(t->worker,
 		    t->service->versions[t->version->index].tally,
 		    t->tried[t->ntried - 1]);
 	t->pod_counted = false;
