@@ -64,10 +64,13 @@ static int
 read_service(json_t *json, struct service_view *s, json_error_t *error)
 {
 	json_t *versions;
+	int spent = 0;
 
-	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o}", "name", &s->name,
-		"stable", &s->stable, "versions", &versions) != 0)
+	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o, s?{s:b}}", "name",
+		&s->name, "stable", &s->stable, "versions", &versions,
+		"retry_budget", "spent", &spent) != 0)
 		return -1;
+	s->retries_refused = spent;
 	s->versions =
 	    calloc(json_array_size(versions) + 1, sizeof *s->versions);
 	if (s->versions == NULL)

@@ -35,6 +35,7 @@ struct service_view {
 	const char *name, *stable;
 	struct version_view *versions;
 	size_t nversions;
+	bool retries_refused; /* its retry budget is spent */
 };
 
 struct document {

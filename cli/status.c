@@ -65,7 +65,8 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)\n", s->name, s->stable);
+	printf("%s (stable: %s%s)\n", s->name, s->stable,
+	    s->retries_refused ? "; its retry budget is spent" : "");
 	table_print(versions, 2, stdout);
 	printf("\n");
 	table_print(pods, 2, stdout);

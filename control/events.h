@@ -20,6 +20,8 @@ enum event_kind {
 	EVENT_WEIGHTS, /* were shifted */
 	EVENT_RELOAD,  /* of the config file, good or not */
 	EVENT_PANIC,   /* of a version began or ended: from, to "on", "off" */
+	/* of a service: used up, or no longer: from, to "free", "spent" */
+	EVENT_RETRY_BUDGET,
 	EVENT_KIND_COUNT,
 };
 
@@ -61,6 +63,8 @@ void events_weights(struct events *ev, const char *service, const char *words);
 /* It is on, or no longer. */
 void events_panic(struct events *ev, const char *service, const char *version,
     bool on, const char *reason);
+void events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason);
 /* NULL: the config is in force; an error was logged already. */
 void events_reload(struct events *ev, const char *error);
 

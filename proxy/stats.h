@@ -21,7 +21,11 @@ bool stats_answer(const struct service *s, const struct version *v,
 /* An attempt that failed without a complete answer, retried or not. */
 void stats_failure(const struct version *v, unsigned worker, enum err e);
 
-void stats_retry(const struct version *v, unsigned worker);
+void stats_retry(
+    const struct service *s, const struct version *v, unsigned worker);
+/* The budget did not have another attempt. */
+void stats_retry_refused(
+    const struct service *s, const struct version *v, unsigned worker);
 
 /* An answer that the proxy made itself: booked on no version. */
 void stats_reply(

@@ -74,8 +74,7 @@ txn_choose(struct txn *t, struct request *r)
 		    session_address(t->relay.client->session));
 	t->rule = choice.rule;
 	t->chosen = (int8_t)choice.by;
-	retry_begin(&t->retry, &s->terms->retry,
-	    &s->own->slots[t->worker->index].retry_debt,
+	retry_begin(&t->retry, &s->terms->retry, s->own, t->worker->index,
 	    http_idempotent(r->method), t->request.body != H1_BODY_NONE);
 }
 

@@ -43,12 +43,14 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (verdict == RETRY_NO) {
+	if (verdict == RETRY_REFUSED)
+		stats_retry_refused(t->service, t->version, worker);
+	if (verdict != RETRY_YES) {
 		txn_reply(t, e);
 		return;
 	}
 	t->retries++;
-	stats_retry(t->version, worker);
+	stats_retry(t->service, t->version, worker);
 	t->version = pick_retry_version(t->service, t->version);
 	txn_connect(t);
 }

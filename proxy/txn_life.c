@@ -120,9 +120,8 @@ txn_copy(const struct txn *t, const struct version *to, struct client *c)
 	copy->key = t->key;
 	copy->request = t->request;
 	copy->request.head = mark_copy(&copy->arena, t->request.head);
-	retry_begin(&copy->retry, &never,
-	    &to->tally->slots[w->index].retry_debt, t->retry.idempotent,
-	    t->request.body != H1_BODY_NONE);
+	retry_begin(&copy->retry, &never, to->tally, w->index,
+	    t->retry.idempotent, t->request.body != H1_BODY_NONE);
 	if (copy->request.head.p != NULL)
 		return copy;
 	txn_end(copy);
