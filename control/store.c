@@ -35,6 +35,10 @@ static const char *const migrations[] = {
     " added INTEGER NOT NULL, removed INTEGER NOT NULL,"
     " weight INTEGER NOT NULL, pod_order INTEGER NOT NULL, name TEXT,"
     " PRIMARY KEY (service, version, address)) STRICT, WITHOUT ROWID;",
+    /* without a version: the highest of the service */
+    "CREATE TABLE epochs ("
+    " service TEXT NOT NULL, version TEXT NOT NULL, epoch INTEGER NOT NULL,"
+    " PRIMARY KEY (service, version)) STRICT, WITHOUT ROWID;",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof migrations[0]))
@@ -50,6 +54,9 @@ enum query {
 	DROP_POD,
 	DROP_PODS,
 	EACH_POD,
+	PUT_EPOCH,
+	DROP_EPOCHS,
+	EACH_EPOCH,
 	QUERIES,
 };
 
@@ -67,6 +74,10 @@ static const char *const queries[QUERIES] = {
     [DROP_PODS] = "DELETE FROM pods",
     [EACH_POD] = "SELECT service, version, address, added, removed, weight, "
 		 "pod_order, name FROM pods ORDER BY service, version, address",
+    [PUT_EPOCH] = "REPLACE INTO epochs VALUES (?, ?, ?)",
+    [DROP_EPOCHS] = "DELETE FROM epochs WHERE service = ?",
+    [EACH_EPOCH] = "SELECT service, version, epoch FROM epochs "
+		   "ORDER BY service, version",
 };
 
 struct store {
@@ -507,6 +518,28 @@ store_drop_pods(struct store *s)
 		step(s, DROP_PODS);
 }
 
+void
+store_put_epoch(struct store *s, const struct stored_epoch *e)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	text(s, PUT_EPOCH, 1, e->service);
+	text(s, PUT_EPOCH, 2, e->version != NULL ? e->version : "");
+	number(s, PUT_EPOCH, 3, e->epoch);
+	step(s, PUT_EPOCH);
+}
+
+void
+store_drop_epochs(struct store *s, const char *service)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	text(s, DROP_EPOCHS, 1, service);
+	step(s, DROP_EPOCHS);
+}
+
 /* Reading. */
 
 static const char *
@@ -572,5 +605,25 @@ store_each_pod(struct store *s,
 			      .order = (unsigned)column_number(s, q, 6),
 			      .name = column_text(s, q, 7),
 			  });
+	return failed ? -1 : 0;
+}
+
+int
+store_each_epoch(struct store *s,
+    void (*each)(void *arg, const struct stored_epoch *e), void *arg)
+{
+	const enum query q = EACH_EPOCH;
+	bool failed = false;
+
+	CHECK_OBJ(s, STORE_MAGIC);
+	while (s->db != NULL && next_row(s, q, &failed)) {
+		const char *version = column_text(s, q, 1);
+
+		each(arg, &(struct stored_epoch){
+			      .service = column_text(s, q, 0),
+			      .version = version[0] != '\0' ? version : NULL,
+			      .epoch = (uint32_t)column_number(s, q, 2),
+			  });
+	}
 	return failed ? -1 : 0;
 }
