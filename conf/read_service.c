@@ -85,10 +85,11 @@ static const struct option retry_options[] = {
     {
 	.key = "on",
 	.read = read_retry_on,
-	.type = "a list of connect and reset",
+	.type = "a list of connect, reset, timeout and status",
 	.fallback = "[connect, reset]",
 	.help = "After which failures: the pod did not accept the "
-		"connection, or closed it before it answered.",
+		"connection, closed it before it answered, did not answer "
+		"in time, or answered with a status that counts as an error.",
 	OPTION_FIELD(struct retry_spec, on),
     },
     {
@@ -393,8 +394,15 @@ static void
 read_retry_on(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
-	const struct option item = {.type = "connect or reset"};
+	const struct option item = {
+	    .type = "connect, reset, timeout or status"};
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {{"connect", RETRY_CONNECT}, {"reset", RETRY_RESET},
+	    {"timeout", RETRY_TIMEOUT}, {"status", RETRY_STATUS}, {NULL, 0}};
 	unsigned *on = field;
+	size_t n;
 
 	if (!option_kind(e, o, value, NODE_LIST))
 		return;
@@ -404,10 +412,12 @@ read_retry_on(struct errors *e, const struct option *o,
 
 		if (text == NULL)
 			continue;
-		if (strcmp(text, "connect") == 0)
-			*on |= RETRY_CONNECT;
-		else if (strcmp(text, "reset") == 0)
-			*on |= RETRY_RESET;
+		n = 0;
+		while (
+		    words[n].word != NULL && strcmp(text, words[n].word) != 0)
+			n++;
+		if (words[n].word != NULL)
+			*on |= words[n].bit;
 		else
 			option_refuse(e, &item, m);
 	}

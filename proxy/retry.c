@@ -41,12 +41,20 @@ retry_note_body(struct retry *r, struct span piece)
 		retry_forget_body(r);
 }
 
+/* The service says so, and the method: the pod may have begun its work. */
 static bool
 is_allowed(const struct retry *r, enum err e)
 {
-	if (err_reason(e) == REASON_CONNECT)
+	switch (err_reason(e)) {
+	case REASON_CONNECT:
 		return r->spec->on & RETRY_CONNECT;
-	return (r->spec->on & RETRY_RESET) && r->idempotent;
+	case REASON_TIMEOUT:
+		return (r->spec->on & RETRY_TIMEOUT) && r->idempotent;
+	case REASON_STATUS:
+		return (r->spec->on & RETRY_STATUS) && r->idempotent;
+	default:
+		return (r->spec->on & RETRY_RESET) && r->idempotent;
+	}
 }
 
 enum retry_verdict

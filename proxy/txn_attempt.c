@@ -18,15 +18,36 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* Whether there is another attempt; what the budget refuses is counted. */
+static enum retry_verdict
+judge(struct txn *t, enum err e, enum upstream_loss loss, bool fresh)
+{
+	enum retry_verdict verdict = RETRY_NO;
+
+	if (t->ntried < TXN_ATTEMPTS_MAX)
+		verdict = retry_judge(&t->retry, e, loss, fresh);
+	if (verdict == RETRY_REFUSED)
+		stats_retry_refused(t->service, t->version, t->worker->index);
+	return verdict;
+}
+
+/* Another attempt has been granted. */
+static void
+try_again(struct txn *t)
+{
+	t->retries++;
+	stats_retry(t->service, t->version, t->worker->index);
+	t->version = pick_retry_version(t->service, t->version);
+	txn_connect(t);
+}
+
 /* The attempt has failed and its upstream is closed. */
 static void
 attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 {
 	unsigned worker = t->worker->index;
-	enum retry_verdict verdict = RETRY_NO;
+	enum retry_verdict verdict = judge(t, e, loss, t->fresh);
 
-	if (t->ntried < TXN_ATTEMPTS_MAX)
-		verdict = retry_judge(&t->retry, e, loss, t->fresh);
 	txn_leave_pod(t);
 	if (verdict == RETRY_FREE) {
 		t->fresh = true;
@@ -43,16 +64,10 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (verdict == RETRY_REFUSED)
-		stats_retry_refused(t->service, t->version, worker);
-	if (verdict != RETRY_YES) {
+	if (verdict == RETRY_YES)
+		try_again(t);
+	else
 		txn_reply(t, e);
-		return;
-	}
-	t->retries++;
-	stats_retry(t->service, t->version, worker);
-	t->version = pick_retry_version(t->service, t->version);
-	txn_connect(t);
 }
 
 /*
@@ -221,6 +236,33 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
+/* The pod answers that it failed, and another one may do better. */
+static bool
+is_refused(struct txn *t, int status)
+{
+	const struct terms *terms = t->service->terms;
+
+	return (terms->retry.on & RETRY_STATUS) && status >= 200 &&
+	       status >= terms->error_min && status <= terms->error_max &&
+	       judge(t, ERR_POD_STATUS, LOSS_PLAIN, true) == RETRY_YES;
+}
+
+/* That answer counts for the pod, but nobody gets to see it. */
+static void
+refuse_answer(struct txn *t, int status)
+{
+	struct upstream *u = t->relay.upstream;
+
+	t->status = status;
+	pick_note_answer(
+	    t->worker, t->service, t->tried[t->ntried - 1], t->tried_us);
+	txn_count_answer(t);
+	t->status = 0;
+	txn_leave_pod(t);
+	u->ops->close(u);
+	try_again(t);
+}
+
 static void
 on_head(struct txn *t, const struct h1_head *h)
 {
@@ -228,6 +270,10 @@ on_head(struct txn *t, const struct h1_head *h)
 	struct h1_head changed;
 
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (is_refused(t, h->status)) {
+		refuse_answer(t, h->status);
+		return;
+	}
 	if (h->status >= 200 || h->status == 101) {
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;

@@ -24,6 +24,8 @@ struct release;
 enum {
 	RETRY_CONNECT = 1 << 0,
 	RETRY_RESET = 1 << 1,
+	RETRY_TIMEOUT = 1 << 2,
+	RETRY_STATUS = 1 << 3,
 };
 
 /* Where a retry may go. */

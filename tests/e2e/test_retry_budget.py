@@ -1,7 +1,7 @@
 """The budget of retries: over all workers, counted and told."""
 from client import Load, get
 from harness import PATIENCE, wait_for
-from pods import app_answer
+from pods import answer, app_answer
 from test_events import Listener
 
 WORKERS = 2
@@ -12,17 +12,17 @@ def count(p, name):
     return sum(p.metrics()[f"shunt_{name}"].values())
 
 
-def broken(shop, pod, budget="10%"):
+def broken(shop, pod, budget="10%", failure=None, **retry):
     """A proxy before two pods, each failing every request."""
     moods = []
 
     def respond(asked):
         del asked
-        return None if moods else app_answer("1")
+        return failure if moods else app_answer("1")
 
     pods = [pod(respond), pod(respond)]
     p = shop({"v1": [x.port for x in pods]}, workers=WORKERS, service={
-        "balance": "round_robin", "retry": {"budget": budget}})
+        "balance": "round_robin", "retry": {"budget": budget, **retry}})
     moods.append("bad")
     return p, moods
 
@@ -35,6 +35,15 @@ def test_all_workers_together(shop, pod):
     made, refused = count(p, "retries_total"), count(p, "retries_refused_total")
     assert made + refused == 1000
     assert 100 + START - 2 * WORKERS <= made <= 100 + START
+
+
+def test_answers_that_failed(shop, pod):
+    """With `on: [status]` these are retried, or refused, as well."""
+    p, _ = broken(shop, pod, "0.01%", answer(500), on=["status"])
+    load = Load(p.port, 4, START + 10).run()
+    assert {status for status, _ in load.failures()} == {500}
+    assert count(p, "retries_total") == START
+    assert count(p, "retries_refused_total") == 10
 
 
 def test_one_worker_may_use_it_all(shop, pod):

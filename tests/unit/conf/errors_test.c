@@ -244,13 +244,15 @@ static const struct row service_keys[] = {
 	"5:22: expected a status such as 500, or a range such as 500-599, "
 	"found \"500-600\"\n"
 	"5:31: \"body\" " NOT_YET "\n"},
-    {SHOP "    retry: {attempts: 11, on: [connect, timeout], version: v2, "
+    {SHOP "    retry: {attempts: 11, on: [connect, timeouts], version: v2, "
 	  "budget: 20, body_bytes: 16385KiB}\n",
 	"5:23: expected an integer from 0 to 10, found \"11\"\n"
-	"5:41: expected connect or reset, found \"timeout\"\n"
-	"5:60: expected one of same, stable, any, found \"v2\"\n"
-	"5:72: " WANT_BUDGET "\"20\"\n"
-	"5:88: expected a size from 0 to 16MiB, found \"16385KiB\"\n"},
+	"5:41: expected connect, reset, timeout or status, found "
+	"\"timeouts\"\n"
+	"5:61: expected one of same, stable, any, found \"v2\"\n"
+	"5:73: " WANT_BUDGET "\"20\"\n"
+	"5:89: expected a size from 0 to 16MiB, found \"16385KiB\"\n"},
+    {SHOP "    retry: {on: [status, timeout, reset, connect]}\n", ""},
     {SHOP "    retry: {version: any, budget: 0%, body_bytes: 16MiB}\n", ""},
     {SHOP "    retry: {version: stable, budget: 0.01%}\n", ""},
     {SHOP "    retry: {budget: 0.001%}\n",
@@ -259,7 +261,7 @@ static const struct row service_keys[] = {
 	"5:21: " WANT_BUDGET "\"100.01%\"\n"},
     {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
-	"5:17: expected a list of connect and reset, found a string\n"},
+	"5:17: expected a list of connect, reset, timeout and status, found a string\n"},
     {SHOP "    limits: {}\n", ""},
     {SHOP "    limits: {pending_connects: 1, queue: 1000000,\n"
 	  "      queue_timeout: 1d}\n", ""},

@@ -12,6 +12,8 @@
 
 #define CONNECT ERR_CONNECT_FAILED
 #define RESET	ERR_POD_RESET
+#define SILENCE ERR_RESPONSE_TIMEOUT
+#define STATUS	ERR_POD_STATUS
 #define ANY	(RETRY_CONNECT | RETRY_RESET)
 
 static const struct {
@@ -28,7 +30,15 @@ static const struct {
     {{1, ANY, 0, 2000, 0}, 1, 0, 0, RESET, 0, 1, 0, RETRY_YES},
     {{1, ANY, 0, 2000, 9}, 1, 1, 1, RESET, 0, 1, 0, RETRY_YES},
     {{1, ANY, 0, 2000, 9}, 1, 1, 0, RESET, 0, 1, 0, RETRY_NO},
+    {{1, ANY, 0, 2000, 0}, 1, 0, 0, SILENCE, 0, 1, 0, RETRY_NO},
+    {{1, RETRY_TIMEOUT, 0, 2000, 0}, 1, 0, 0, SILENCE, 0, 1, 0, RETRY_YES},
+    {{1, RETRY_TIMEOUT, 0, 2000, 0}, 0, 0, 0, SILENCE, 0, 1, 0, RETRY_NO},
+    {{1, ANY, 0, 2000, 0}, 1, 0, 0, STATUS, 0, 1, 0, RETRY_NO},
+    {{1, RETRY_STATUS, 0, 2000, 0}, 1, 0, 0, STATUS, 0, 1, 0, RETRY_YES},
+    {{1, RETRY_STATUS, 0, 2000, 0}, 0, 0, 0, STATUS, 0, 1, 0, RETRY_NO},
     /* refused is only what would have been made */
+    {{1, RETRY_STATUS, 0, 2000, 0}, 1, 0, 0, STATUS, 0, 1, 1, RETRY_REFUSED},
+    {{1, RETRY_STATUS, 0, 2000, 0}, 0, 0, 0, STATUS, 0, 1, 1, RETRY_NO},
     {{1, ANY, 0, 2000, 0}, 1, 0, 0, CONNECT, 0, 1, 1, RETRY_REFUSED},
     {{1, ANY, 0, 9999, 0}, 1, 0, 0, CONNECT, 0, 1, 1, RETRY_REFUSED},
     {{1, ANY, 0, 10000, 0}, 1, 0, 0, CONNECT, 0, 1, 1, RETRY_YES},
