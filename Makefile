@@ -48,12 +48,13 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
 	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
-	proxy/set_cookie.o \
+	proxy/set_cookie.o proxy/soft_error.o \
+	proxy/keep_request.o \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
-	control/explain.o control/pod_set.o control/store.o \
-	admin/label.o cli/table.o),$(OBJECTS))
+	control/explain.o control/pod_set.o control/store.o control/diff.o \
+	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
@@ -93,9 +94,9 @@ deps-bench:
 install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
-	install -m 644 README.md LICENSE docs/config.md \
+	install -m 644 README.md LICENSE docs/config.md docs/strategies.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
-	install -m 644 examples/demo.yaml examples/shunt.yaml \
+	install -m 644 examples/*.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 
 # Everything that must hold: unit, end-to-end and lint checks.

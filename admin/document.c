@@ -63,14 +63,19 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 static int
 read_service(json_t *json, struct service_view *s, json_error_t *error)
 {
-	json_t *versions;
+	json_t *versions, *rollout = NULL;
 	int spent = 0;
 
-	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o, s?{s:b}}", "name",
-		&s->name, "stable", &s->stable, "versions", &versions,
-		"retry_budget", "spent", &spent) != 0)
+	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o, s?{s:b}, s?o}",
+		"name", &s->name, "stable", &s->stable, "versions", &versions,
+		"retry_budget", "spent", &spent, "rollout", &rollout) != 0)
 		return -1;
 	s->retries_refused = spent;
+	if (json_is_object(rollout) &&
+	    rollout_row_read(rollout, &s->rollout) != 0) {
+		snprintf(error->text, sizeof error->text, "no rollout");
+		return -1;
+	}
 	s->versions =
 	    calloc(json_array_size(versions) + 1, sizeof *s->versions);
 	if (s->versions == NULL)

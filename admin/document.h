@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/rollout_document.h"
 #include "base/span.h"
 
 struct json_t;
@@ -35,7 +36,8 @@ struct service_view {
 	const char *name, *stable;
 	struct version_view *versions;
 	size_t nversions;
-	bool retries_refused; /* its retry budget is spent */
+	bool retries_refused;	    /* its retry budget is spent */
+	struct rollout_row rollout; /* id 0: none ever was */
 };
 
 struct document {

@@ -41,6 +41,8 @@ source_of(const struct pod_member *m)
 {
 	if (m == NULL || m->filed)
 		return "file";
+	if (m->launched)
+		return "launch";
 	return m->nnames > 0 ? "name" : "run_time";
 }
 
@@ -65,26 +67,11 @@ static const struct version *
 version_or_404(struct call *c, const struct service **service)
 {
 	const struct service *s = service_or_404(c);
-	const struct version *v;
-	char quoted[OPT_QUOTE_MAX], known[512];
-	size_t used = 0;
 
 	if (s == NULL)
 		return NULL;
 	*service = s;
-	v = service_version(s, call_arg(c, 1));
-	if (v != NULL)
-		return v;
-	known[0] = '\0';
-	for (size_t i = 0; i < s->nversions && used < sizeof known; i++)
-		used += (size_t)snprintf(known + used, sizeof known - used,
-		    "%s%s", i > 0 ? ", " : "", s->versions[i].name);
-	opt_quote(span_of(call_arg(c, 1)), quoted, sizeof quoted);
-	call_error(c, HTTP_NOTFOUND,
-	    "service %s has no version %s; there is: "
-	    "%s",
-	    s->name, quoted, known);
-	return NULL;
+	return service_version_or_404(c, s, call_arg(c, 1));
 }
 
 /* False when the call was answered with 400. */
@@ -119,8 +106,7 @@ pod_or_404(struct call *c, struct address *address)
 	return p;
 }
 
-/* The body's object; NULL when the call was answered with 400. */
-static json_t *
+json_t *
 object_or_400(struct call *c, const char *shape)
 {
 	struct span body = call_body(c);

@@ -13,6 +13,7 @@ enum reason {
 	REASON_NONE, /* not the version's doing */
 	REASON_STATUS,
 	REASON_BODY,
+	REASON_HEADER,
 	REASON_CONNECT,
 	REASON_TIMEOUT,
 	REASON_RESET,
@@ -54,6 +55,9 @@ enum reason {
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
 	X(QUEUE_FULL,       503, false, REASON_QUEUE_FULL,   "every pod is busy, the queue full")     \
 	X(QUEUE_TIMEOUT,    503, false, REASON_QUEUE_TIMEOUT, "no pod had room in time")              \
+	X(CLOSED,           503, false, REASON_NO_POD,       "no version takes requests")             \
+	X(PARK_FULL,        503, false, REASON_QUEUE_FULL,   "too many requests are parked")          \
+	X(PARK_TIMEOUT,     503, false, REASON_QUEUE_TIMEOUT, "parked for too long")                  \
 	X(POD_REMOVED,      503, false, REASON_NONE,         "pod was taken away")                    \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
 	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \

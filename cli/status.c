@@ -6,6 +6,7 @@
 #include "admin/document.h"
 #include "cli/admin_client.h"
 #include "cli/options.h"
+#include "cli/rollout_words.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
 
@@ -55,6 +56,7 @@ static int
 print_service(const struct service_view *s)
 {
 	struct table *versions, *pods;
+	char words[ROLLOUT_WORDS_MAX];
 	int rc = -1;
 
 	versions = table_new(version_titles, COLUMNS(version_titles));
@@ -67,6 +69,10 @@ print_service(const struct service_view *s)
 	}
 	printf("%s (stable: %s%s)\n", s->name, s->stable,
 	    s->retries_refused ? "; its retry budget is spent" : "");
+	if (s->rollout.id > 0) {
+		rollout_words(&s->rollout, words, sizeof words);
+		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
+	}
 	table_print(versions, 2, stdout);
 	printf("\n");
 	table_print(pods, 2, stdout);
@@ -132,7 +138,7 @@ const struct subcommand subcommand_status = {
     .name = "status",
     .words = "[SERVICE]",
     .max_words = 1,
-    .help = "versions, weights wanted and measured, error rates, pods",
+    .help = "versions, weights wanted and measured, error rates, pods, rollout",
     .rows = rows,
     .run = run,
 };

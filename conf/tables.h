@@ -36,6 +36,7 @@ extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
+extern const struct option launch_options[];	  /* struct launch_spec */
 extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option health_options[];	  /* struct health_rules */
 extern const struct option balance_options[];	  /* struct service_spec */
@@ -46,6 +47,9 @@ extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
 extern const struct option match_options[];	  /* struct match */
+extern const struct option release_options[];	  /* struct release */
+extern const struct option gate_options[];	  /* struct gates */
+extern const struct option hook_options[];	  /* struct hook */
 
 /* In the order of enum pod_protocol. */
 extern const char *const pod_protocol_words[];
@@ -67,6 +71,7 @@ option_reader read_fields;     /* struct edits: a map of names and values */
 option_reader read_authority;  /* char *: a host, perhaps with a port */
 option_reader read_balance;    /* struct service_spec */
 option_reader read_load;       /* struct load_limits */
+option_reader read_launch;     /* struct launch_spec * */
 option_reader read_mirror;     /* struct mirror_spec */
 option_reader read_outlier;    /* struct outlier_rules */
 option_reader read_cohort;     /* struct cohort */
@@ -77,6 +82,13 @@ option_reader read_redirect;   /* uint16_t */
 option_reader read_hsts;       /* char * */
 option_reader read_tls;	       /* struct tls_settings * */
 option_reader read_trust;      /* struct trust * */
+option_reader read_headers;    /* struct match *: tests of a head */
+option_reader read_body;       /* struct pattern *; NULL for "" */
+option_reader read_release;    /* struct release *, which is there */
+option_reader read_gates;      /* struct gates */
+option_reader read_schedule;   /* struct schedule * */
+option_reader read_hooks;      /* struct release */
+option_reader read_micros;     /* uint64_t, microseconds: of milliseconds */
 option_reader read_file_name;  /* nothing: whether it can be one */
 
 /*

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/machine.h"
 #include "control/outlier.h"
@@ -20,6 +21,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
 #include "control/warmup.h"
@@ -84,6 +86,17 @@ control_make_sticky_key(struct control *c)
 	return c->sticky_key != NULL ? 0 : -1;
 }
 
+static struct launch *
+control_make_launch(struct control *c, char *why, size_t why_size)
+{
+	return launch_new(&(struct launch_parts){.base = c->base,
+			      .publish = c->publish,
+			      .roster = c->roster,
+			      .pods = c->pods,
+			      .events = c->events},
+	    why, why_size);
+}
+
 /* From here on pods come and go. */
 static int
 control_start_pods(
@@ -101,7 +114,14 @@ control_start_pods(
 		return -1;
 	pods_commit(c->pods);
 	kept_weights(c->store, plan, file);
-	return 0;
+	if (launch_update(c->launch, file) < 0)
+		return -1;
+	return rollouts_begin(c->rollouts, &(struct rollouts_parts){
+					       .base = c->base,
+					       .publish = c->publish,
+					       .launch = c->launch,
+					       .events = c->events,
+					   });
 }
 
 /* Plan, workers without a thread yet, and what runs beside them. */
@@ -126,8 +146,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		conf_free(conf);
 		return -1;
 	}
-	plan = kept_first_plan(
-	    c->store, c->pods, conf->spec, c->nworkers, why, why_size);
+	c->rollouts = rollouts_new(c->store, why, why_size);
+	if (c->rollouts == NULL) {
+		conf_free(conf);
+		return -1;
+	}
+	plan = kept_first_plan(c->store, c->pods, c->rollouts, conf->spec,
+	    c->nworkers, why, why_size);
 	if (plan == NULL) {
 		conf_free(conf);
 		return -1;
@@ -161,6 +186,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->outliers = outliers_new(c->base, c->publish, c->roster);
 	if (c->roster != NULL)
 		c->warmup = warmup_new(c->base, c->publish, c->roster);
+	if (c->roster != NULL)
+		c->launch = control_make_launch(c, why, why_size);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
 	    .nworkers = c->nworkers,
@@ -169,12 +196,14 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .rollouts = c->rollouts,
+	    .launch = c->launch,
 	    .store = c->store,
 	    .events = c->events,
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
-	    c->outliers == NULL || c->warmup == NULL ||
+	    c->outliers == NULL || c->warmup == NULL || c->launch == NULL ||
 	    probes_update(c->probes, plan) < 0)
 		return -1;
 	publish_watch(c->publish, control_on_plan, c);
@@ -268,6 +297,8 @@ control_free(struct control *c)
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	if (c->base != NULL)
 		control_stop(c);
+	rollouts_free(c->rollouts);
+	launch_free(c->launch);
 	reload_free(c->reload);
 	probes_free(c->probes);
 	pods_free(c->pods);

@@ -1,6 +1,7 @@
 /* A ring of the latest events, and who is told of each. */
 #include "control/events.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,10 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
     [EVENT_RETRY_BUDGET] = "retry_budget",
+    [EVENT_ROLLOUT] = "rollout",
 };
 
 const char *
@@ -124,6 +127,21 @@ events_weights(struct events *ev, const char *service, const char *words)
 }
 
 void
+events_launch(struct events *ev, const char *service, const char *version,
+    const char *pod, bool asked, const char *words)
+{
+	if (asked)
+		log_info("launch %s/%s/%s: %s", service, version, pod, words);
+	else
+		log_warn("launch %s/%s/%s: %s", service, version, pod, words);
+	add(ev, &(struct event_record){.kind = EVENT_LAUNCH,
+		    .service = service,
+		    .version = version,
+		    .pod = pod,
+		    .reason = words});
+}
+
+void
 events_panic(struct events *ev, const char *service, const char *version,
     bool on, const char *reason)
 {
@@ -153,6 +171,31 @@ events_retry_budget(
 		    .service = service,
 		    .from = spent ? "free" : "spent",
 		    .to = spent ? "spent" : "free",
+		    .reason = reason});
+}
+
+void
+events_rollout(struct events *ev, const char *service, const char *version,
+    const char *from, const char *to, const char *reason)
+{
+	const bool moved = strcmp(from, to) != 0;
+	const bool bad = moved && (strcmp(to, "rolling_back") == 0 ||
+				      strcmp(to, "failed") == 0);
+	char phases[64];
+
+	snprintf(phases, sizeof phases, "%s%s%s", from, moved ? " -> " : "",
+	    moved ? to : "");
+	if (bad)
+		log_warn("rollout of %s to %s %s: %s", service, version, phases,
+		    reason);
+	else
+		log_info("rollout of %s to %s %s: %s", service, version, phases,
+		    reason);
+	add(ev, &(struct event_record){.kind = EVENT_ROLLOUT,
+		    .service = service,
+		    .version = version,
+		    .from = from,
+		    .to = to,
 		    .reason = reason});
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/pods.h"
+#include "control/rollouts.h"
 #include "control/store.h"
 #include "control/weights.h"
 #include "router/plan.h"
@@ -128,22 +129,27 @@ kept_epochs(struct store *store, struct plan *plan)
 }
 
 struct plan *
-kept_first_plan(struct store *store, struct pods *pods, struct spec *spec,
-    unsigned nworkers, char *why, size_t why_size)
+kept_first_plan(struct store *store, struct pods *pods,
+    struct rollouts *rollouts, struct spec *spec, unsigned nworkers, char *why,
+    size_t why_size)
 {
 	uint64_t *filed = weights_save(spec);
 	struct plan *plan = NULL;
 
 	snprintf(why, why_size, "out of memory");
 	if (filed != NULL && restore_weights(store, spec) == 0 &&
-	    pods_apply(pods, spec) == 0)
+	    pods_apply(pods, spec) == 0) {
+		rollouts_apply(rollouts, spec);
 		plan = plan_build(
 		    spec, NULL, nworkers, clock_now_us(), why, why_size);
+	}
 	if (plan != NULL && kept_epochs(store, plan) < 0) {
 		snprintf(why, why_size, "the state file cannot be read");
 		plan_drop(plan);
 		plan = NULL;
 	}
+	if (plan != NULL)
+		plan = rollouts_first_plan(rollouts, plan, why, why_size);
 	if (filed != NULL)
 		weights_restore(spec, filed);
 	free(filed);
@@ -181,8 +187,9 @@ put_epochs(struct store *store, const struct service *now)
 			       now->versions[i].name, now->versions[i].epoch});
 }
 
-static void
-put_all(struct store *store, const struct plan *plan, const struct spec *file)
+void
+kept_put_weights(
+    struct store *store, const struct plan *plan, const struct spec *file)
 {
 	store_drop_weights(store);
 	for (size_t i = 0; i < plan->nservices; i++) {
@@ -218,18 +225,19 @@ kept_weights(
 	if (!store_is_file(store) && !any_set(plan, file))
 		return;
 	store_begin(store);
-	put_all(store, plan, file);
+	kept_put_weights(store, plan, file);
 	store_end(store);
 }
 
 void
 kept_catch_up(struct store *store, const struct pods *pods,
-    const struct plan *plan, const struct spec *file)
+    struct rollouts *rollouts, const struct plan *plan, const struct spec *file)
 {
 	if (!store_behind(store))
 		return;
 	store_begin(store);
-	put_all(store, plan, file);
+	kept_put_weights(store, plan, file);
 	pods_save(pods);
+	rollouts_write(rollouts);
 	store_end_whole(store);
 }

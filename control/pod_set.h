@@ -17,10 +17,11 @@ struct pod_set;
 /* What is known of one address. */
 struct pod_member {
 	struct address address;
-	bool filed;   /* in the file */
-	bool added;   /* by people */
-	bool removed; /* by people, although the file or a name has it */
-	bool leaving; /* drains, then it is gone */
+	bool filed;    /* in the file */
+	bool added;    /* by people */
+	bool launched; /* run by shunt: see control/launch.h */
+	bool removed;  /* by people, although the file or a name has it */
+	bool leaving;  /* drains, then it is gone */
 	enum pod_order order;
 	uint16_t filed_weight, added_weight, named_weight;
 	const char **names; /* that resolve to it; they belong to the set */

@@ -182,6 +182,20 @@ empty(struct pods *p, const struct target *t, bool removing, uint32_t ms)
 		    "pod %s: no memory to drain it", t->pod->address.text);
 }
 
+/* What shunt runs would only be started again. */
+static bool
+may_remove(const struct target *t, char *why, size_t size)
+{
+	if (!t->member->launched)
+		return true;
+	snprintf(why, size,
+	    "pod %s is run by shunt: how many there are is for \"replicas\" "
+	    "of its \"launch\" in the config file to say; drain or maint "
+	    "takes it out of service",
+	    t->member->address.text);
+	return false;
+}
+
 void
 pods_remove(struct pods *p, const char *service, const char *version,
     const struct address *address, const struct pods_wait *wait,
@@ -192,7 +206,8 @@ pods_remove(struct pods *p, const char *service, const char *version,
 	char why[512];
 
 	CHECK_OBJ(p, PODS_MAGIC);
-	if (!find_pod(p, service, version, address, &t, why, sizeof why))
+	if (!find_pod(p, service, version, address, &t, why, sizeof why) ||
+	    !may_remove(&t, why, sizeof why))
 		goto fail;
 	snprintf(why, sizeof why, "out of memory");
 	if (begin_waiting(&list, &t, done, arg) < 0)

@@ -9,12 +9,14 @@
 
 struct access_log;
 struct events;
+struct launch;
 struct listeners;
 struct mailbox;
 struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct sticky_key;
 struct store;
 
@@ -27,6 +29,8 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct rollouts *rollouts;
+	struct launch *launch;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;

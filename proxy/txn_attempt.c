@@ -8,6 +8,7 @@
 #include "proxy/conduct.h"
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
+#include "proxy/parking.h"
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
@@ -201,6 +202,10 @@ try_in_turn(struct txn *t)
 void
 txn_connect(struct txn *t)
 {
+	if (t->tried_us != 0 && parking_is_due(t)) {
+		parking_enter(t, NULL);
+		return;
+	}
 	switch (try_in_turn(t)) {
 	case LACK_NOTHING:
 		return;
@@ -285,6 +290,8 @@ on_head(struct txn *t, const struct h1_head *h)
 			note_grpc_status(t, h); /* it may be all there is */
 		}
 	}
+	if (h->status >= 200 && !stats_bad_status(t->service, h->status))
+		soft_error_begin(&t->soft, t->service->terms, h);
 	if (h->status == 101) { /* counted now: a tunnel may last for days */
 		t->request_done = false;
 		txn_count_answer(t);
@@ -301,6 +308,8 @@ on_data(struct txn *t, struct span piece)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
 	txn_mirror_saw(t, piece);
+	if (soft_error_looks(&t->soft))
+		soft_error_saw(&t->soft, piece);
 	relay_response(&t->relay, piece);
 }
 
@@ -308,6 +317,8 @@ static struct conn *
 on_raw(struct txn *t)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (soft_error_looks(&t->soft))
+		return NULL;
 	return t->relay.client->ops->raw(t->relay.client);
 }
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/parking.h"
 #include "proxy/plan_use.h"
 #include "proxy/queue.h"
 #include "proxy/stats.h"
@@ -20,16 +21,6 @@
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/sticky_find.h"
-
-static struct txn *
-txn_of(struct waiter *e)
-{
-	struct txn *t =
-	    (struct txn *)((char *)e - offsetof(struct txn, waiter));
-
-	CHECK_OBJ(t, TXN_MAGIC);
-	return t;
-}
 
 static void
 refuse(struct txn *t, enum err e)
@@ -97,14 +88,19 @@ may_be_stable(const struct txn *t)
 }
 
 /*
- * Its version has no ready pod any more: it goes where it would have gone if
- * it came now. False when it has some.
+ * Its version has no ready pod any more, or its service is closed: it goes
+ * where it would have gone if it came now. False when it has some.
  */
 static bool
 go_elsewhere(struct txn *t)
 {
 	const struct service *s;
 
+	if (parking_is_due(t)) {
+		txn_go(t, TXN_CHOOSE);
+		parking_enter(t, NULL);
+		return true;
+	}
 	if (!t->version_lost && t->version->nready > 0)
 		return false;
 	txn_go(t, TXN_CHOOSE);
@@ -141,10 +137,12 @@ let_go(struct worker *w, struct queue *q)
 	enum pick_lack lack;
 	struct waiter *e;
 
+	if (parking_let_go(w, q))
+		return;
 	while ((e = queue_first(q)) != NULL) {
-		if (go_elsewhere(txn_of(e)))
+		if (go_elsewhere(txn_waiting(e)))
 			continue;
-		lack = try_first(w, q, txn_of(e));
+		lack = try_first(w, q, txn_waiting(e));
 		if (lack == LACK_NOTHING)
 			continue;
 		if (lack == LACK_CONNECT) {
@@ -177,8 +175,17 @@ find_due(struct worker *w)
 
 	TAILQ_FOREACH (q, &w->vacancy.queues, link)
 		if ((e = queue_due(q, loop_now(&w->loop))) != NULL)
-			return txn_of(e);
+			return txn_waiting(e);
 	return NULL;
+}
+
+static void
+time_out(struct txn *t)
+{
+	if (parking_has(t))
+		parking_time_out(t);
+	else
+		refuse(t, ERR_QUEUE_TIMEOUT);
 }
 
 static void
@@ -191,7 +198,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while ((t = find_due(w)) != NULL)
-		refuse(t, ERR_QUEUE_TIMEOUT);
+		time_out(t);
 	vacancy_wake_all(w);
 	conn_flush(&w->loop);
 	if (TAILQ_EMPTY(&w->vacancy.queues)) {
@@ -227,26 +234,17 @@ watch(struct txn *t, bool waits)
 		c->ops->watch(c, waits);
 }
 
-static void
-join(struct txn *t)
+bool
+waiting_line_up(
+    struct txn *t, struct tally *tally, uint32_t limit, uint64_t patience_us)
 {
-	const struct load_limits *most = &t->service->terms->limits;
-	const uint64_t patience_us = (uint64_t)most->queue_timeout_ms * 1000u;
 	struct worker *w = t->worker;
 	const uint64_t now = loop_now(&w->loop);
-	struct queue *q;
+	struct queue *q = queue_join(tally, w->index, &t->waiter,
+	    t->tried_us != 0, limit, now, now + patience_us);
 
-	if (t->waited_us >= patience_us) {
-		refuse(t, ERR_QUEUE_TIMEOUT);
-		return;
-	}
-	q = queue_join(t->version->tally, w->index, &t->waiter,
-	    t->tried_us != 0, most->queue, now,
-	    now + patience_us - t->waited_us);
-	if (q == NULL) {
-		refuse(t, ERR_QUEUE_FULL);
-		return;
-	}
+	if (q == NULL)
+		return false;
 	if (q->n == 1)
 		TAILQ_INSERT_TAIL(&w->vacancy.queues, q, link);
 	txn_go(t, TXN_QUEUE);
@@ -255,6 +253,20 @@ join(struct txn *t)
 	if (queue_first(q) == &t->waiter)
 		vacancy_wake(w, q);
 	tick_on(&w->waiting);
+	return true;
+}
+
+static void
+join(struct txn *t)
+{
+	const struct load_limits *most = &t->service->terms->limits;
+	const uint64_t patience_us = (uint64_t)most->queue_timeout_ms * 1000u;
+
+	if (t->waited_us >= patience_us)
+		refuse(t, ERR_QUEUE_TIMEOUT);
+	else if (!waiting_line_up(t, t->version->tally, most->queue,
+		     patience_us - t->waited_us))
+		refuse(t, ERR_QUEUE_FULL);
 }
 
 /* A retry may come by a plan that has more, or less, room than there is. */
@@ -277,7 +289,8 @@ waiting_leave(struct txn *t)
 	struct worker *w = t->worker;
 	struct tally *tally = q->tally;
 
-	t->waited_us += queue_leave(&t->waiter, loop_now(&w->loop));
+	*(parking_has(t) ? &t->parked_us : &t->waited_us) +=
+	    queue_leave(&t->waiter, loop_now(&w->loop));
 	watch(t, false);
 	if (q->n > 0)
 		return;
@@ -313,7 +326,14 @@ waiting_take_plan(struct worker *w)
 		adopt(w, plan->services[i]);
 	TAILQ_FOREACH (q, &w->vacancy.queues, link)
 		TAILQ_FOREACH (e, &q->waiters, link)
-			catch_up(txn_of(e));
+			if (!parking_has(txn_waiting(e)))
+				catch_up(txn_waiting(e));
+	vacancy_wake_all(w);
+}
+
+void
+waiting_drain(struct worker *w)
+{
 	vacancy_wake_all(w);
 }
 

@@ -8,9 +8,11 @@
 #define PROXY_WAITING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bells;
 struct event;
+struct tally;
 struct txn;
 struct worker;
 
@@ -38,9 +40,18 @@ void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
 
 /*
+ * It waits in that queue, of so many over all workers, for so long; false when
+ * that is full. Whose turn it is finds out who lets the queue's requests go.
+ */
+bool waiting_line_up(
+    struct txn *t, struct tally *tally, uint32_t limit, uint64_t patience_us);
+
+/*
  * The worker has another plan: those who wait go on by that one, and requests
  * in flight count where it has limits now.
  */
 void waiting_take_plan(struct worker *w);
+/* The worker drains: those who wait for another plan are let go. */
+void waiting_drain(struct worker *w);
 
 #endif

@@ -355,6 +355,7 @@ drain(struct worker_thread *wt)
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_close(wt, d->listener);
 	w->draining = true;
+	waiting_drain(w);
 	txn_mirror_drop_all(w);
 	upstream_pool_close(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)

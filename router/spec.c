@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "router/launch_spec.h"
 #include "router/match.h"
 #include "router/pod_tls.h"
 #include "router/route.h"
@@ -36,6 +37,7 @@ free_service(struct service_spec *s)
 		free(s->versions[i].pod_weights);
 		free(s->versions[i].pod_orders);
 		pod_tls_drop(s->versions[i].tls);
+		launch_spec_drop(s->versions[i].launch);
 	}
 	for (size_t i = 0; i < s->nrules; i++) {
 		match_free(s->rules[i].match);

@@ -143,7 +143,7 @@ static const struct row versions[] = {
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
 	"stable, weights, rules, cohort, sticky, balance, health, outlier, panic, "
-	"slow_start, ramp, errors, retry, limits, mirror, empty, found nothing\n"},
+	"slow_start, ramp, errors, retry, limits, mirror, empty, release, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
@@ -206,8 +206,7 @@ static const struct row service_keys[] = {
     {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
 	  "    errors: {}\n    retry: {version: same, on: []}\n"
 	  "    empty: 503\n", ""},
-    {SHOP "    release: {}\n",
-	"5:5: \"release\" " NOT_YET "\n"},
+    {SHOP "    release: {}\n", ""},
     {SHOP "    balance: hash\n",
 	"5:14: expected what to hash, as in {hash: client}\n"},
     {SHOP "    balance: {hash: path}\n",
@@ -242,8 +241,21 @@ static const struct row service_keys[] = {
 	"5:100: expected one of starting, up, found \"down\"\n"},
     {SHOP "    errors: {status: 500-600, body: x}\n",
 	"5:22: expected a status such as 500, or a range such as 500-599, "
-	"found \"500-600\"\n"
-	"5:31: \"body\" " NOT_YET "\n"},
+	"found \"500-600\"\n"},
+    {SHOP "    errors: {body: \"a(b\", header: 500}\n",
+	"5:20: missing closing parenthesis at offset 3\n"
+	"5:35: expected a map from header names to values, or a list of such "
+	"maps, found a string\n"},
+    {SHOP "    errors: {body: [x], header: {\"a b\": x, X: {regex: \"(\"}}}"
+	  "\n",
+	"5:20: expected a Perl-compatible regular expression, found a list\n"
+	"5:34: expected the name of a header, found \"a b\"\n"
+	"5:55: missing closing parenthesis at offset 1\n"},
+    {SHOP "    errors: {body: \"\", header: {}}\n",
+	"5:32: expected at least one header\n"},
+    {SHOP "    errors: {header: []}\n", "5:22: expected at least one map\n"},
+    {SHOP "    errors: {header: [{X: {prefix: e}}, {Y: z}], body: \"^x$\"}\n",
+	""},
     {SHOP "    retry: {attempts: 11, on: [connect, timeouts], version: v2, "
 	  "budget: 20, body_bytes: 16385KiB}\n",
 	"5:23: expected an integer from 0 to 10, found \"11\"\n"
