@@ -111,7 +111,8 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)", s->name, s->stable);
+	printf("%s (stable: %s%s)", s->name, s->stable,
+	    s->retries_refused ? "; its retry budget is spent" : "");
 	if (s->closed)
 		printf(" closed, %" PRIu64 " parked", s->parked);
 	printf("\n");
