@@ -13,8 +13,10 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_status,
     &subcommand_weight,
     &subcommand_rollout,
+    &subcommand_diff,
     &subcommand_explain,
     &subcommand_pod,
+    &subcommand_load,
     &subcommand_app,
 };
 

@@ -38,6 +38,7 @@ const struct option hook_options[] = {
 	.key = "wait",
 	.read = option_read_word,
 	.words = wait_words,
+	.type = "true or false",
 	.fallback = "false",
 	.help = "Whether the phase waits for the answer: 2xx goes on, 4xx "
 		"ends the rollout, anything else is asked again.",

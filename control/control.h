@@ -13,7 +13,10 @@
 #include "router/plan.h"
 
 struct conf;
+struct conf_errors;
 struct control;
+struct diff;
+struct discovery;
 struct event_base;
 struct events;
 struct launch;
@@ -48,6 +51,7 @@ const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
 struct pods *control_pods(struct control *c);
+const struct discovery *control_discovery(const struct control *c);
 struct rollouts *control_rollouts(struct control *c);
 const struct launch *control_launch(const struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,
@@ -69,6 +73,18 @@ uint64_t control_h2_floods(const struct control *c, enum h2_flood flood);
 /* For shunt_connections{listener}: false after the last. */
 bool control_listener(const struct control *c, size_t i, const char **address,
     unsigned *connections);
+
+/*
+ * What is in force beside the file as it was loaded (control/diff.h), for the
+ * caller to free. NULL without memory.
+ */
+struct diff *control_diff(struct control *c);
+/*
+ * Whether the file has another text by now; then errors has what is wrong
+ * with that, maybe nothing, for conf_errors_free().
+ */
+bool control_file_changed(struct control *c, struct conf_errors *errors);
+const char *control_file(const struct control *c);
 
 /*
  * Called once every worker has the new plan (error NULL), or at once with

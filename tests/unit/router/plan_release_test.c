@@ -27,11 +27,11 @@ lead_match(const char *value)
 	return m;
 }
 
-/* The test's own; NULL for what is not there. */
+/* NULL for what is not there. */
 static struct release *
 releases(const char *preview, const char *ab)
 {
-	struct release *r = calloc(1, sizeof *r);
+	struct release *r = release_new();
 
 	assert_non_null(r);
 	r->preview = preview != NULL ? lead_match(preview) : NULL;
@@ -67,21 +67,6 @@ build(struct spec *spec, const struct plan *old)
 		fail_msg("%s", why);
 	spec_free(spec);
 	return p;
-}
-
-/* The last one of these terms. */
-static void
-drop(struct plan *p)
-{
-	struct release *r = p->services[0]->terms->release;
-
-	p->services[0]->terms->release = NULL;
-	plan_drop(p);
-	if (r != NULL) {
-		match_free(r->preview);
-		match_free(r->ab_match);
-	}
-	free(r);
 }
 
 /* Puts the next one in its place; fails the test without one. */
@@ -190,7 +175,7 @@ each_field_takes_force(void **state)
 		assert_null(of(first)->lead);
 		assert_int_equal(of(first)->candidate, 3);
 		plan_drop(first);
-		drop(p);
+		plan_drop(p);
 	}
 }
 
@@ -242,7 +227,7 @@ wrong_changes_change_nothing(void **state)
 		assert_int_equal(of(p)->stable, 0);
 		assert_int_equal(of(p)->versions[0].weight, 100 * WEIGHT_ONE);
 		assert_int_equal(of(p)->refs, 1);
-		drop(p);
+		plan_drop(p);
 	}
 }
 
@@ -263,7 +248,7 @@ a_preview_may_be_missing(void **state)
 		assert_int_equal(of(p)->leads, LEAD_PREVIEW);
 		assert_int_equal(of(p)->candidate, 1);
 		assert_chosen(p, "a", "", "v1", CHOICE_WEIGHT);
-		drop(p);
+		plan_drop(p);
 	}
 }
 
@@ -291,7 +276,7 @@ a_lead_comes_before_all_rules(void **state)
 	assert_chosen(p, "a", "three", "v2", CHOICE_RELEASE);
 	p = change(p, &over);
 	assert_chosen(p, "a", "", "v1", CHOICE_WEIGHT);
-	drop(p);
+	plan_drop(p);
 }
 
 /* It leads somewhere though nobody is there. */
@@ -327,7 +312,7 @@ a_lead_follows_empty(void **state)
 		p = follow(p, plan_with_health(p, "shop"));
 		assert_chosen(p, "a", "", rows[i].version, rows[i].by);
 		assert_string_equal(choose(p, "a", "").wanted->name, "v2");
-		drop(p);
+		plan_drop(p);
 	}
 }
 
@@ -369,7 +354,7 @@ other_plans_leave_it(void **state)
 	assert_kept(p);
 	assert_int_equal(of(p)->stable, 1);
 	assert_int_equal(of(p)->versions[1].weight, 50 * WEIGHT_ONE);
-	drop(p);
+	plan_drop(p);
 }
 
 /* By the new file's matches; stable is what that says. */
@@ -384,7 +369,7 @@ a_reload_goes_on(void **state)
 	b = build(shop(releases("q", "a"), 3), a);
 	assert_kept(b);
 	assert_int_equal(of(b)->stable, 0);
-	drop(a);
+	plan_drop(a);
 	a = b; /* other places of the same names */
 	spec = spec_new();
 	build_service(spec, "shop");
@@ -395,17 +380,17 @@ a_reload_goes_on(void **state)
 	b = build(spec, a);
 	assert_kept(b);
 	assert_int_equal(of(b)->candidate, 0);
-	drop(a);
+	plan_drop(a);
 	a = b;
 	b = build(shop(releases(NULL, "a"), 2), a);
 	assert_null(of(b)->lead); /* until a file has one again */
 	assert_int_equal(of(b)->leads, LEAD_PREVIEW);
-	drop(a);
+	plan_drop(a);
 	a = b;
 	b = build(shop(releases("p", "a"), 2), a);
 	assert_kept(b);
-	drop(a);
-	drop(b);
+	plan_drop(a);
+	plan_drop(b);
 }
 
 static void
@@ -425,16 +410,16 @@ a_candidate_may_be_no_more(void **state)
 	assert_int_equal(of(b)->leads, LEAD_NONE);
 	assert_null(of(b)->lead);
 	assert_int_equal(of(b)->candidate, 1);
-	drop(a);
+	plan_drop(a);
 	a = b; /* a service that goes and comes begins anew */
 	b = build(spec_new(), a);
-	drop(a);
+	plan_drop(a);
 	a = b;
 	b = build(shop(NULL, 2), a);
 	assert_false(of(b)->closed);
 	assert_int_equal(of(b)->candidate, 2);
 	plan_drop(a);
-	drop(b);
+	plan_drop(b);
 }
 
 /* Weights of 0 for all hold as long as it is closed. */
@@ -474,7 +459,7 @@ a_closed_service_needs_no_weight(void **state)
 	q = change(q, &open);
 	assert_chosen(q, "", "", "v2", CHOICE_WEIGHT);
 	assert_int_equal(of(q)->stable, 1);
-	drop(q);
+	plan_drop(q);
 }
 
 /* A rollback: weight 0 and no cookie that leads back, in the same plan. */
@@ -493,7 +478,7 @@ cookies_are_void_in_the_same_plan(void **state)
 	p = change(p, &c);
 	assert_int_equal(of(p)->versions[1].epoch, 2);
 	assert_int_equal(of(p)->epoch, 2);
-	drop(p);
+	plan_drop(p);
 }
 
 int
