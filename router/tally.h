@@ -42,7 +42,7 @@ struct tally_slot {
 	uint32_t retry_debt; /* worker's own: see proxy/retry.h */
 };
 
-/* Written by every worker, only where the service has limits. */
+/* Written by every worker, only where the service has limits or is closed. */
 struct tally_gate {
 	alignas(64) _Atomic uint32_t claimed; /* see router/claim.h */
 	_Atomic uint32_t queued;	      /* requests that wait */
