@@ -52,7 +52,10 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
-	control/explain.o control/pod_set.o control/store.o \
+	control/explain.o control/launch_lines.o control/launch_policy.o \
+	control/pod_set.o control/store.o control/diff.o \
+	control/rollout.o control/rollout_store.o control/rollout_facts.o \
+	control/rollout_sample.o control/rollout_weights.o control/events.o \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -93,9 +96,9 @@ deps-bench:
 install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
-	install -m 644 README.md LICENSE docs/config.md \
+	install -m 644 README.md LICENSE docs/config.md docs/strategies.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
-	install -m 644 examples/demo.yaml examples/shunt.yaml \
+	install -m 644 examples/*.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 
 # Everything that must hold: unit, end-to-end and lint checks.

@@ -34,7 +34,7 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 {
 	json_int_t requests, errors;
 	int panic = 0;
-	json_t *pods;
+	json_t *pods, *launch;
 
 	if (json_unpack_ex(json, error, 0,
 		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s?b, s:o}", "name",
@@ -44,6 +44,10 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 		"pods", &pods) != 0)
 		return -1;
 	v->panic = panic;
+	launch = json_object_get(json, "launch");
+	v->failed =
+	    (uint64_t)json_integer_value(json_object_get(launch, "failed"));
+	v->failure = json_string_value(json_object_get(launch, "reason"));
 	v->requests = (uint64_t)requests;
 	v->errors = (uint64_t)errors;
 	v->pods = calloc(json_array_size(pods) + 1, sizeof *v->pods);

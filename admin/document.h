@@ -29,7 +29,9 @@ struct version_view {
 	double p50_ms, p99_ms;
 	struct pod_view *pods;
 	size_t npods, npods_up;
-	bool panic; /* all pods are asked, up or not */
+	bool panic;	     /* all pods are asked, up or not */
+	uint64_t failed;     /* starts of pods that shunt runs, of late */
+	const char *failure; /* the last one; NULL = none */
 };
 
 struct service_view {

@@ -56,6 +56,8 @@ static const struct endpoint endpoints[] = {
 	"drain it, then remove it; ?wait=1&timeout=30s"},
     {EVHTTP_REQ_POST, "/api/v1/reload", reload_post,
 	"read the config file again"},
+    {EVHTTP_REQ_GET, "/api/v1/diff", diff_get,
+	"where what is in force differs from the config file"},
     {EVHTTP_REQ_GET, "/api/v1/events", events_get,
 	"what happens, as server-sent events; ?after=ID for the past"},
 };

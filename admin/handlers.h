@@ -36,6 +36,7 @@ void pods_post(struct call *c);
 void pod_patch(struct call *c);
 void pod_delete(struct call *c);
 void reload_post(struct call *c);
+void diff_get(struct call *c);
 void explain_post(struct call *c);
 void events_get(struct call *c);
 

@@ -13,6 +13,7 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_status,
     &subcommand_weight,
     &subcommand_rollout,
+    &subcommand_diff,
     &subcommand_explain,
     &subcommand_pod,
     &subcommand_app,

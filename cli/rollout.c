@@ -264,6 +264,8 @@ run(const struct invocation *in)
 	    !make_body(in, verb, &body))
 		return options_wrong(
 		    in->subcommand, "a word is too long, or no UTF-8");
+	if (in->wait)
+		rollout_watch_prepare();
 	if (admin_fetch(in, verb->method, path, body, &answer) == 0) {
 		status = tell(in, verb, answer.body);
 		admin_answer_free(&answer);

@@ -52,6 +52,25 @@ pod_rows(struct table *t, const struct version_view *v)
 	}
 }
 
+/* Why there are fewer pods of a version than shunt is to run. */
+static void
+print_failures(const struct service_view *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		if (v->failed == 0 || v->failure == NULL)
+			continue;
+		any = true;
+		printf("  %s: %" PRIu64 " starts failed: %s\n", v->name,
+		    v->failed, v->failure);
+	}
+	if (any)
+		printf("\n");
+}
+
 static int
 print_service(const struct service_view *s)
 {
@@ -77,6 +96,7 @@ print_service(const struct service_view *s)
 	}
 	table_print(versions, 2, stdout);
 	printf("\n");
+	print_failures(s);
 	table_print(pods, 2, stdout);
 	rc = 0;
 fail:

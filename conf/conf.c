@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/tables.h"
+#include "router/hash_key.h"
 
 #define SETTING(member) OPTION_FIELD(struct conf, settings.member)
 
@@ -153,6 +154,8 @@ conf_parse(
 		    "the file is larger than %u MiB", CONF_FILE_MAX >> 20);
 	else
 		c = parse(text, len, &e);
+	if (c != NULL)
+		c->digest = hash_bytes((struct span){text, len}, 0);
 	errors_print(&e, errors);
 	if (errors_any(&e)) {
 		conf_free(c);
@@ -217,6 +220,23 @@ conf_load(const char *path, struct conf_errors *errors)
 	if (f != NULL)
 		fclose(f);
 	return c;
+}
+
+bool
+conf_digest(const char *path, uint64_t *digest)
+{
+	FILE *f = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0;
+
+	if (f == NULL)
+		return false;
+	text = read_file(f, &len);
+	if (text != NULL)
+		*digest = hash_bytes((struct span){text, len}, 0);
+	free(text);
+	fclose(f);
+	return text != NULL;
 }
 
 static void

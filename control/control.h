@@ -13,7 +13,9 @@
 #include "router/plan.h"
 
 struct conf;
+struct conf_errors;
 struct control;
+struct diff;
 struct event_base;
 struct events;
 struct launch;
@@ -69,6 +71,18 @@ uint64_t control_h2_floods(const struct control *c, enum h2_flood flood);
 /* For shunt_connections{listener}: false after the last. */
 bool control_listener(const struct control *c, size_t i, const char **address,
     unsigned *connections);
+
+/*
+ * What is in force beside the file as it was loaded (control/diff.h), for the
+ * caller to free. NULL without memory.
+ */
+struct diff *control_diff(struct control *c);
+/*
+ * Whether the file has another text by now; then errors has what is wrong
+ * with that, maybe nothing, for conf_errors_free().
+ */
+bool control_file_changed(struct control *c, struct conf_errors *errors);
+const char *control_file(const struct control *c);
 
 /*
  * Called once every worker has the new plan (error NULL), or at once with

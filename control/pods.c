@@ -530,6 +530,13 @@ pods_save(const struct pods *p)
 	pod_sets_save(&p->sets, p->store);
 }
 
+const struct pod_set *
+pods_set(struct pods *p, const char *service, const char *version)
+{
+	CHECK_OBJ(p, PODS_MAGIC);
+	return pod_sets_find(&p->sets, service, version);
+}
+
 const struct pod_member *
 pods_member(struct pods *p, const char *service, const char *version,
     const struct address *address)

@@ -18,6 +18,7 @@ struct event_base;
 struct events;
 struct mailbox;
 struct pod_member;
+struct pod_set;
 struct pods;
 struct probes;
 struct publish;
@@ -144,6 +145,10 @@ void pods_launch_over(struct pods *p, const char *service, const char *version,
 /* Where a pod comes from, and what people did to it; NULL: nobody knows it. */
 const struct pod_member *pods_member(struct pods *p, const char *service,
     const char *version, const struct address *address);
+
+/* All that is known of a version's; NULL: just those of the file. */
+const struct pod_set *pods_set(
+    struct pods *p, const char *service, const char *version);
 
 /* Writes all of it into the store, between store_begin() and store_end(). */
 void pods_save(const struct pods *p);
