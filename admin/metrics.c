@@ -8,6 +8,7 @@
 #include "admin/call.h"
 #include "admin/handlers.h"
 #include "admin/label.h"
+#include "admin/metrics_dns.h"
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
 #include "admin/metrics_park.h"
@@ -451,9 +452,10 @@ metrics_get(struct call *c)
 	    .plan = control_plan(control),
 	};
 
-	if (m.out != NULL && !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
-				 metrics_park(m.out, m.plan) &&
-				 metrics_rollout(m.out, call_control(c)))) {
+	if (m.out != NULL &&
+	    !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
+		metrics_dns(m.out, m.control) && metrics_park(m.out, m.plan) &&
+		metrics_rollout(m.out, call_control(c)))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

@@ -25,8 +25,8 @@ static const struct option version_options[] = {
 	.key = "pods",
 	.read = read_pods,
 	.type = "a list of addresses",
-	.help = "Numeric IP addresses and ports of the running instances; "
-		"may be empty.",
+	.help = "Addresses of the running instances, or names and ports that "
+		"resolve to them; may be empty.",
 	.absent = "shunt runs them, as launch says",
 	.items = pod_options,
     },

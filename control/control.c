@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "control/control_state.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/launch.h"
@@ -59,6 +60,8 @@ control_stop(struct control *c)
 		warmup_stop(c->warmup);
 	if (c->roster != NULL)
 		roster_stop(c->roster);
+	if (c->discovery != NULL)
+		discovery_stop(c->discovery);
 	if (c->pods != NULL)
 		pods_stop(c->pods);
 	control_send_all(c, MSG_STOP);
@@ -130,6 +133,7 @@ control_drain(struct control *c, const char *signal_name)
 	outliers_stop(c->outliers);
 	warmup_stop(c->warmup);
 	roster_stop(c->roster);
+	discovery_stop(c->discovery);
 	pods_stop(c->pods);
 	reload_stop(c->reload);
 	control_send_all(c, MSG_DRAIN);
@@ -302,6 +306,13 @@ control_pods(struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return c->pods;
+}
+
+const struct discovery *
+control_discovery(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->discovery;
 }
 
 struct rollouts *

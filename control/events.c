@@ -19,6 +19,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_NAME] = "name",
     [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
     [EVENT_RETRY_BUDGET] = "retry_budget",
@@ -49,6 +50,7 @@ record_clear(struct event_record *e)
 	free((char *)e->service);
 	free((char *)e->version);
 	free((char *)e->pod);
+	free((char *)e->name);
 	free((char *)e->from);
 	free((char *)e->to);
 	free((char *)e->reason);
@@ -87,6 +89,7 @@ add(struct events *ev, const struct event_record *e)
 	kept->service = copy(e->service);
 	kept->version = copy(e->version);
 	kept->pod = copy(e->pod);
+	kept->name = copy(e->name);
 	kept->from = copy(e->from);
 	kept->to = copy(e->to);
 	kept->reason = copy(e->reason);
@@ -112,6 +115,26 @@ events_pod(struct events *ev, const char *service, const char *version,
 		    .service = service,
 		    .version = version,
 		    .pod = pod,
+		    .from = from,
+		    .to = to,
+		    .reason = reason});
+}
+
+void
+events_name(struct events *ev, const char *service, const char *version,
+    const char *name, const char *from, const char *to, const char *reason,
+    bool good)
+{
+	if (good)
+		log_info("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	else
+		log_warn("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	add(ev, &(struct event_record){.kind = EVENT_NAME,
+		    .service = service,
+		    .version = version,
+		    .name = name,
 		    .from = from,
 		    .to = to,
 		    .reason = reason});

@@ -290,7 +290,8 @@ on_head(struct txn *t, const struct h1_head *h)
 			note_grpc_status(t, h); /* it may be all there is */
 		}
 	}
-	if (h->status >= 200 && !stats_bad_status(t->service, h->status))
+	if (soft_error_wanted(t->service->terms) && h->status >= 200 &&
+	    !stats_bad_status(t->service, h->status))
 		soft_error_begin(&t->soft, t->service->terms, h);
 	if (h->status == 101) { /* counted now: a tunnel may last for days */
 		t->request_done = false;

@@ -64,7 +64,7 @@ def test_services(p):
     version = one["versions"][0]
     assert set(version) == {"name", "weight", "share", "requests", "errors",
                             "error_ratio", "p50_ms", "p99_ms", "queued",
-                            "panic",
+                            "panic", "launch",
                             "pods"}
     assert set(version["pods"][0]) == {"address", "state", "inflight",
                                        "reason"}

@@ -21,6 +21,7 @@ THIRD_PARTY = {
                     "control/check_h2.c", "tests/"],
     r"jansson\.h": ["admin/", "cli/"],
     r"sqlite3\.h": ["control/store.c"],
+    r"ares.*\.h": ["control/resolver.c"],
     r"cmocka\.h": ["tests/unit/"],
 }
 

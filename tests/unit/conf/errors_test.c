@@ -11,10 +11,10 @@ static const struct row whole_file[] = {
     {"# only this\n", "1:1: the file is empty, expected a map with at least "
 		      "the keys listen and services\n"},
     {"hello", "1:1: expected a map with the keys listen, admin, state, workers, "
-	      "timeouts, limits, forward, access_log, services, found a "
+	      "timeouts, limits, forward, resolver, access_log, services, found a "
 	      "string\n"},
     {"[a]", "1:1: expected a map with the keys listen, admin, state, workers, "
-	    "timeouts, limits, forward, access_log, services, found a "
+	    "timeouts, limits, forward, resolver, access_log, services, found a "
 	    "list\n"},
     {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
     {TOP, "1:1: missing key \"services\"\n"},
@@ -23,7 +23,7 @@ static const struct row whole_file[] = {
 	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
     {TOP "backend: 1\n" REST,
 	"2:1: unknown key \"backend\", known: listen, admin, state, workers, "
-	"timeouts, limits, forward, access_log, services\n"},
+	"timeouts, limits, forward, resolver, access_log, services\n"},
     {TOP "workers: 1\nworkers: 2\n" REST,
 	"3:1: duplicate key \"workers\", first on line 2\n"},
     {TOP "services:\n", "2:10: expected a map of services, found nothing\n"},
@@ -43,7 +43,7 @@ static const struct row whole_file[] = {
 	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
 	"7:1: unknown key \"who\", known: listen, admin, state, workers, "
-	"timeouts, limits, forward, access_log, services\n"},
+	"timeouts, limits, forward, resolver, access_log, services\n"},
 };
 
 static const struct row top_keys[] = {
@@ -149,20 +149,20 @@ static const struct row versions[] = {
     {TOP "services: {s: {versions: [v1]}}\n",
 	"2:26: expected a map of versions, found a list\n"},
     {TOP "services: {s: {versions: {v1: }}}\n",
-	"2:31: expected a map with the keys pods, protocol, tls, found "
-	"nothing\n"},
+	"2:31: expected a map with the keys pods, protocol, tls, launch, "
+	"found nothing\n"},
     {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
 	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
 	"\"-\", found \"v/1\"\n"},
     {TOP "services: {s: {versions: {v1: {}}}}\n",
 	"2:31: missing key \"pods\"\n"},
-    {TOP "services: {s: {versions: {v1: {launch: {command: [a]}}}}}\n",
-	"2:32: \"launch\" " NOT_YET "\n"},
     {TOP "services: {s: {versions: {v1: {pods: 127.0.0.1:1}}}}\n",
 	"2:38: expected a list of addresses, found a string\n"},
     {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, a, "
 	 "127.0.0.1:1, [b], 127.0.0.1:2, 127.0.0.1:1]}}}}\n",
-	"2:52: " WANT_POD "\"a\"\n"
+	"2:52: expected a name and a port such as app.internal:8080, or one "
+	"that SRV records are asked of, such as srv:app.internal or "
+	"_http._tcp.app.internal, found \"a\"\n"
 	"2:55: duplicate address \"127.0.0.1:1\", first on line 2\n"
 	"2:68: " WANT_POD "a list\n"
 	"2:86: duplicate address \"127.0.0.1:1\", first on line 2\n"},
