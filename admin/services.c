@@ -79,7 +79,7 @@ version_json(const struct control *control, const struct service *s,
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
 	return json_pack(
-	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o}",
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o, s:o}",
 	    "name", v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
