@@ -8,6 +8,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/address.h"
 #include "base/opt.h"
 #include "control/control.h"
@@ -57,6 +58,7 @@ pod_details(
 
 	json_object_set_new(json, "weight", json_integer(v->weights[i]));
 	json_object_set_new(json, "source", json_string(source_of(m)));
+	json_object_set_new(json, "names", member_names_json(m));
 	json_object_set_new(
 	    json, "removing", json_boolean(m != NULL && m->leaving));
 	return json;
@@ -197,8 +199,9 @@ pods_get(struct call *c)
 	for (size_t i = 0; i < v->npods; i++)
 		json_array_append_new(list, pod_details(c, s, v, i));
 	call_json(c, HTTP_OK,
-	    json_pack("{s:s, s:s, s:o}", "service", s->name, "version", v->name,
-		"pods", list));
+	    json_pack("{s:s, s:s, s:o, s:o}", "service", s->name, "version",
+		v->name, "pods", list, "names",
+		names_json(call_control(c), s->name, v->name)));
 }
 
 static void

@@ -5,11 +5,13 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
 #include "control/launch.h"
 #include "control/window.h"
+#include "router/budget.h"
 #include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -84,7 +86,8 @@ version_json(const struct control *control, const struct service *s,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
 	    "panic", v->panic, "launch", launch_json(control, s->name, v->name),
-	    "pods", pods_json(v));
+	    "pods", pods_json(v), "names",
+	    names_json(control, s->name, v->name));
 }
 
 /* All since the start. Null without a mirror. */
@@ -112,21 +115,43 @@ mirror_json(const struct service *s)
 	    (double)hist_quantile(sum.buckets, 0.99) / 1000.0);
 }
 
+/* Since the start; what is left is null where there is no limit. */
+static json_t *
+retry_budget_json(const struct service *s)
+{
+	const struct retry_spec *spec = &s->terms->retry;
+	const bool any = spec->attempts > 0 && spec->budget > 0;
+	json_int_t left = any ? (json_int_t)budget_left(s->own) : 0;
+	struct tally_sum sum;
+
+	tally_read(s->own, &sum);
+	return json_pack("{s:b, s:o, s:I, s:I}", "spent", s->own->budget.spent,
+	    "left",
+	    any && !budget_bounds(spec) ? json_null() : json_integer(left),
+	    "retries", (json_int_t)sum.retries, "refused",
+	    (json_int_t)sum.refused);
+}
+
 json_t *
 service_json(struct control *control, const struct service *s)
 {
 	json_t *versions = json_array();
+	struct tally_sum own;
 	uint64_t total = 0;
+
+	tally_read(s->own, &own);
 
 	for (size_t i = 0; i < s->nversions; i++)
 		total += s->versions[i].weight;
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "name", s->name,
-	    "stable", s->versions[s->stable].name, "in_force",
+	return json_pack("{s:s, s:s, s:b, s:I, s:b, s:o, s:o, s:o, s:o}",
+	    "name", s->name, "stable", s->versions[s->stable].name, "closed",
+	    s->closed, "parked", (json_int_t)own.queued, "in_force",
 	    control_in_force(control), "versions", versions, "mirror",
-	    mirror_json(s), "rollout", rollout_json(control, s->name));
+	    mirror_json(s), "retry_budget", retry_budget_json(s), "rollout",
+	    rollout_json(control, s->name));
 }
 
 void

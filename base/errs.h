@@ -13,6 +13,7 @@ enum reason {
 	REASON_NONE, /* not the version's doing */
 	REASON_STATUS,
 	REASON_BODY,
+	REASON_HEADER,
 	REASON_CONNECT,
 	REASON_TIMEOUT,
 	REASON_RESET,

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "admin/document.h"
+#include "admin/name_document.h"
 #include "cli/admin_client.h"
+#include "cli/name_table.h"
 #include "cli/options.h"
 #include "cli/rollout_words.h"
 #include "cli/subcommands.h"
@@ -71,6 +73,29 @@ print_failures(const struct service_view *s)
 		printf("\n");
 }
 
+/* Nothing where there are none. */
+static int
+print_names(const struct service_view *s)
+{
+	struct table *t = name_table_new();
+	size_t n = 0;
+
+	if (t == NULL)
+		return -1;
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		for (size_t k = 0; k < v->nnames; k++, n++)
+			name_table_add(t, v->name, &v->names[k]);
+	}
+	if (n > 0) {
+		printf("\n");
+		table_print(t, 2, stdout);
+	}
+	table_free(t);
+	return 0;
+}
+
 static int
 print_service(const struct service_view *s)
 {
@@ -86,7 +111,11 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)\n", s->name, s->stable);
+	printf("%s (stable: %s%s)", s->name, s->stable,
+	    s->retries_refused ? "; its retry budget is spent" : "");
+	if (s->closed)
+		printf(" closed, %" PRIu64 " parked", s->parked);
+	printf("\n");
 	if (s->rollout.id > 0) {
 		rollout_words(&s->rollout, words, sizeof words);
 		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
@@ -95,7 +124,7 @@ print_service(const struct service_view *s)
 	printf("\n");
 	print_failures(s);
 	table_print(pods, 2, stdout);
-	rc = 0;
+	rc = print_names(s);
 fail:
 	table_free(versions);
 	table_free(pods);

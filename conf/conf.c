@@ -75,6 +75,15 @@ const struct option conf_options[] = {
 	SETTING(forward),
     },
     {
+	.key = "resolver",
+	.read = read_resolver,
+	.absent = "the defaults below",
+	.help = "How names of pods are resolved.",
+	.shape = OPTION_MAP,
+	.sub = resolver_options,
+	SETTING(resolver),
+    },
+    {
 	.key = "access_log",
 	.read = option_read_map,
 	.absent = "no access log",
@@ -120,6 +129,9 @@ read_tree(struct errors *e, const struct tree *tree, struct conf *c)
 	option_defaults(e, conf_options, c);
 	option_walk(e, conf_options, root, c);
 	check_unique(e, root, c);
+	for (size_t i = 0; i < c->spec->nservices; i++)
+		for (size_t k = 0; k < c->spec->services[i].nversions; k++)
+			squeeze_pods(&c->spec->services[i].versions[k]);
 }
 
 static struct conf *
@@ -259,6 +271,7 @@ conf_free(struct conf *c)
 	free(c->settings.admin_socket);
 	free(c->settings.state);
 	free(c->settings.forward.trusted);
+	free(c->settings.resolver.servers);
 	free(c);
 }
 

@@ -25,8 +25,8 @@ static const struct option version_options[] = {
 	.key = "pods",
 	.read = read_pods,
 	.type = "a list of addresses",
-	.help = "Numeric IP addresses and ports of the running instances; "
-		"may be empty.",
+	.help = "Addresses of the running instances, or names and ports that "
+		"resolve to them; may be empty.",
 	.absent = "shunt runs them, as launch says",
 	.items = pod_options,
     },
@@ -79,7 +79,23 @@ static const struct option error_options[] = {
 	.help = "Values of grpc-status that count as errors, too.",
 	OPTION_FIELD(struct service_spec, terms.error_grpc),
     },
-    {.key = "body"},
+    {
+	.key = "body",
+	.read = read_body,
+	.type = "a Perl-compatible regular expression",
+	.fallback = "",
+	.help = "Found in the first 64 KiB of the body of any other answer it "
+		"makes it an error, too; \"\" = bodies are not looked at.",
+	OPTION_FIELD(struct service_spec, terms.error_body),
+    },
+    {
+	.key = "header",
+	.read = read_headers,
+	.type = "a map from header names to values, or a list of such maps",
+	.absent = "headers are not looked at",
+	.help = "Answers with these headers are errors, too.",
+	OPTION_FIELD(struct service_spec, terms.error_header),
+    },
     {.key = NULL},
 };
 

@@ -19,11 +19,13 @@ struct tls_settings;
 /* What a pod's item says, before it is put into the arrays of its version. */
 struct pod_entry {
 	struct address address; /* len 0: it is none */
+	struct pod_name name;	/* instead; without text it is none */
 	uint32_t weight;
 };
 
 extern const struct option conf_options[];
 extern const struct option listener_options[]; /* struct listen_settings */
+extern const struct option resolver_options[]; /* struct resolver_settings */
 extern const struct option log_options[];      /* struct access_log_settings */
 extern const struct option admin_options[];    /* struct settings */
 extern const struct option timeout_options[];  /* struct timeouts */
@@ -60,6 +62,7 @@ option_reader read_address;    /* struct address, of a listener */
 option_reader read_listeners;  /* struct settings */
 option_reader read_workers;    /* unsigned */
 option_reader read_state_path; /* char * */
+option_reader read_resolver;   /* struct resolver_settings */
 option_reader read_services;   /* struct spec */
 option_reader read_routes;     /* struct service_spec */
 option_reader read_edits;      /* struct edits */
@@ -82,6 +85,8 @@ option_reader read_redirect;   /* uint16_t */
 option_reader read_hsts;       /* char * */
 option_reader read_tls;	       /* struct tls_settings * */
 option_reader read_trust;      /* struct trust * */
+option_reader read_headers;    /* struct match *: tests of a head */
+option_reader read_body;       /* struct pattern *; NULL for "" */
 option_reader read_release;    /* struct release *, which is there */
 option_reader read_gates;      /* struct gates */
 option_reader read_schedule;   /* struct schedule * */
@@ -113,6 +118,12 @@ void read_refuse_file(struct errors *e, const struct node *value, char *why);
 bool read_labels(const char *host);
 /* Whether it is a token (RFC 9110 5.6.2), as methods and header names are. */
 bool read_token(const char *s);
+/*
+ * A pod that is written as a name. False, and nothing done, when the text
+ * looks like none; true with an error and no name when it is a wrong one.
+ */
+bool read_pod_name(
+    struct errors *e, const struct node *value, struct pod_name *name);
 /* NULL is fine. */
 void tls_settings_free(struct tls_settings *t);
 /*
@@ -155,6 +166,11 @@ void check_health(
 /* What only all keys of a listener together can tell. */
 void check_listener(struct errors *e, const struct node *listener,
     const struct listen_settings *l);
+/* That no two names of a version are the same; before squeeze_pods(). */
+void check_pod_names(
+    struct errors *e, const struct node *pods, const struct version_spec *v);
+/* Pods that are written as names have a place without address until here. */
+void squeeze_pods(struct version_spec *v);
 /* What must be unique: pods, listeners, routes. */
 void check_unique(
     struct errors *e, const struct node *root, const struct conf *c);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "control/control_state.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/launch.h"
@@ -24,6 +25,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/retry_budgets.h"
 #include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
@@ -58,6 +60,8 @@ control_stop(struct control *c)
 		warmup_stop(c->warmup);
 	if (c->roster != NULL)
 		roster_stop(c->roster);
+	if (c->discovery != NULL)
+		discovery_stop(c->discovery);
 	if (c->pods != NULL)
 		pods_stop(c->pods);
 	control_send_all(c, MSG_STOP);
@@ -129,6 +133,7 @@ control_drain(struct control *c, const char *signal_name)
 	outliers_stop(c->outliers);
 	warmup_stop(c->warmup);
 	roster_stop(c->roster);
+	discovery_stop(c->discovery);
 	pods_stop(c->pods);
 	reload_stop(c->reload);
 	control_send_all(c, MSG_DRAIN);
@@ -242,6 +247,7 @@ control_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	windows_tick(c->windows, control_plan(c));
+	retry_budgets_look(c->events, control_plan(c));
 	listeners_reap(c->listeners);
 	kept_catch_up(c->store, c->pods, c->rollouts, control_plan(c),
 	    publish_conf(c->publish)->spec);
@@ -300,6 +306,13 @@ control_pods(struct control *c)
 {
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	return c->pods;
+}
+
+const struct discovery *
+control_discovery(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->discovery;
 }
 
 struct rollouts *

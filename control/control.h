@@ -16,6 +16,7 @@ struct conf;
 struct conf_errors;
 struct control;
 struct diff;
+struct discovery;
 struct event_base;
 struct events;
 struct launch;
@@ -50,6 +51,7 @@ const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
 struct pods *control_pods(struct control *c);
+const struct discovery *control_discovery(const struct control *c);
 struct rollouts *control_rollouts(struct control *c);
 const struct launch *control_launch(const struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "conf/conf.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/launch.h"
@@ -100,7 +101,7 @@ control_make_launch(struct control *c, char *why, size_t why_size)
 /* From here on pods come and go. */
 static int
 control_start_pods(
-    struct control *c, const struct plan *plan, const struct spec *file)
+    struct control *c, const struct plan *plan, const struct conf *conf)
 {
 	if (pods_start(c->pods, &(struct pods_parts){
 				    .base = c->base,
@@ -113,8 +114,9 @@ control_start_pods(
 				}) < 0)
 		return -1;
 	pods_commit(c->pods);
-	kept_weights(c->store, plan, file);
-	if (launch_update(c->launch, file) < 0)
+	kept_weights(c->store, plan, conf->spec);
+	if (discovery_update(c->discovery, conf) < 0 ||
+	    launch_update(c->launch, conf->spec) < 0)
 		return -1;
 	return rollouts_begin(c->rollouts, &(struct rollouts_parts){
 					       .base = c->base,
@@ -186,6 +188,8 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->outliers = outliers_new(c->base, c->publish, c->roster);
 	if (c->roster != NULL)
 		c->warmup = warmup_new(c->base, c->publish, c->roster);
+	if (c->events != NULL)
+		c->discovery = discovery_new(c->base, c->pods, c->events);
 	if (c->roster != NULL)
 		c->launch = control_make_launch(c, why, why_size);
 	c->windows = windows_new();
@@ -196,6 +200,7 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .discovery = c->discovery,
 	    .rollouts = c->rollouts,
 	    .launch = c->launch,
 	    .store = c->store,
@@ -203,12 +208,12 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
-	    c->outliers == NULL || c->warmup == NULL || c->launch == NULL ||
-	    probes_update(c->probes, plan) < 0)
+	    c->outliers == NULL || c->warmup == NULL || c->discovery == NULL ||
+	    c->launch == NULL || probes_update(c->probes, plan) < 0)
 		return -1;
 	publish_watch(c->publish, control_on_plan, c);
 	control_on_plan(c, NULL, plan);
-	return control_start_pods(c, plan, conf->spec);
+	return control_start_pods(c, plan, conf);
 }
 
 static int
@@ -301,6 +306,7 @@ control_free(struct control *c)
 	launch_free(c->launch);
 	reload_free(c->reload);
 	probes_free(c->probes);
+	discovery_free(c->discovery);
 	pods_free(c->pods);
 	outliers_free(c->outliers);
 	warmup_free(c->warmup);

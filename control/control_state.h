@@ -15,6 +15,7 @@ struct bells;
 struct launch;
 struct access_log;
 struct client_table;
+struct discovery;
 struct listeners;
 struct mailbox;
 struct message;
@@ -65,6 +66,7 @@ struct control {
 	struct roster *roster;
 	struct store *store;
 	struct pods *pods;
+	struct discovery *discovery;
 	struct launch *launch;
 	struct probes *probes;
 	struct outliers *outliers;

@@ -19,8 +19,10 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_NAME] = "name",
     [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
+    [EVENT_RETRY_BUDGET] = "retry_budget",
     [EVENT_ROLLOUT] = "rollout",
 };
 
@@ -48,6 +50,7 @@ record_clear(struct event_record *e)
 	free((char *)e->service);
 	free((char *)e->version);
 	free((char *)e->pod);
+	free((char *)e->name);
 	free((char *)e->from);
 	free((char *)e->to);
 	free((char *)e->reason);
@@ -86,6 +89,7 @@ add(struct events *ev, const struct event_record *e)
 	kept->service = copy(e->service);
 	kept->version = copy(e->version);
 	kept->pod = copy(e->pod);
+	kept->name = copy(e->name);
 	kept->from = copy(e->from);
 	kept->to = copy(e->to);
 	kept->reason = copy(e->reason);
@@ -111,6 +115,26 @@ events_pod(struct events *ev, const char *service, const char *version,
 		    .service = service,
 		    .version = version,
 		    .pod = pod,
+		    .from = from,
+		    .to = to,
+		    .reason = reason});
+}
+
+void
+events_name(struct events *ev, const char *service, const char *version,
+    const char *name, const char *from, const char *to, const char *reason,
+    bool good)
+{
+	if (good)
+		log_info("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	else
+		log_warn("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	add(ev, &(struct event_record){.kind = EVENT_NAME,
+		    .service = service,
+		    .version = version,
+		    .name = name,
 		    .from = from,
 		    .to = to,
 		    .reason = reason});
@@ -154,6 +178,22 @@ events_panic(struct events *ev, const char *service, const char *version,
 		    .version = version,
 		    .from = on ? "off" : "on",
 		    .to = on ? "on" : "off",
+		    .reason = reason});
+}
+
+void
+events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason)
+{
+	if (spent)
+		log_warn("retry budget of %s is spent: %s", service, reason);
+	else
+		log_info(
+		    "retry budget of %s is free again: %s", service, reason);
+	add(ev, &(struct event_record){.kind = EVENT_RETRY_BUDGET,
+		    .service = service,
+		    .from = spent ? "free" : "spent",
+		    .to = spent ? "spent" : "free",
 		    .reason = reason});
 }
 

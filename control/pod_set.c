@@ -198,6 +198,13 @@ pod_set_await(struct pod_set *s, struct pod_member *m, const char *name)
 	return name == NULL || m->awaited != NULL ? 0 : -1;
 }
 
+const char *
+pod_set_name(const struct pod_set *s, size_t i)
+{
+	CHECK_OBJ(s, POD_SET_MAGIC);
+	return i < s->nnames ? s->names[i] : NULL;
+}
+
 static bool
 given(const struct pod_member *m, bool filed)
 {

@@ -52,6 +52,9 @@ struct pod_member *pod_set_at(const struct pod_set *s, size_t i);
 /* It was stored with this name, or NULL. -1 without memory. */
 int pod_set_await(struct pod_set *s, struct pod_member *m, const char *name);
 
+/* The i-th name that ever resolved, or was stored; NULL: no more. */
+const char *pod_set_name(const struct pod_set *s, size_t i);
+
 /* Somebody gives it, and nobody has removed it. */
 bool pod_member_wanted(const struct pod_member *m);
 /* It is in the plan: wanted, or still leaving. */

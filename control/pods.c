@@ -231,6 +231,20 @@ plan_with_dirty(struct pods *p, bool *rest)
 	return made;
 }
 
+/*
+ * Who has to go for a name goes in the very plan in which others join: were it
+ * told before, there could be nobody for a moment.
+ */
+static void
+sync_dirty(struct pods *p)
+{
+	for (size_t i = 0; i < p->sets.n; i++)
+		if (pod_set_dirty(p->sets.list[i]) &&
+		    pods_sync_set(p, p->sets.list[i],
+			"no name resolves to it any longer") < 0)
+			log_error("pods: no memory to drain all that must go");
+}
+
 /* One plan with everything that is dirty; the rest waits for its arrival. */
 static void
 pods_on_flush(evutil_socket_t fd, short what, void *arg)
@@ -244,6 +258,7 @@ pods_on_flush(evutil_socket_t fd, short what, void *arg)
 	CHECK_OBJ(p, PODS_MAGIC);
 	if (p->publishing || p->stopped)
 		return;
+	sync_dirty(p);
 	made = plan_with_dirty(p, &rest);
 	if (rest) {
 		log_error("pods: no memory for a plan, trying again");

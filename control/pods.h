@@ -18,6 +18,7 @@ struct event_base;
 struct events;
 struct mailbox;
 struct pod_member;
+struct pod_name;
 struct pod_set;
 struct pods;
 struct probes;
@@ -117,6 +118,13 @@ void pods_order(struct pods *p, const char *service, const char *version,
 void pods_resolved(struct pods *p, const char *service, const char *version,
     const char *name, const struct address *list, const uint16_t *weights,
     size_t n);
+
+/*
+ * The config has these names now: any other one that pods came from resolves
+ * to nothing.
+ */
+void pods_keep_names(struct pods *p, const char *service, const char *version,
+    const struct pod_name *names, size_t n);
 
 /*
  * Pods that shunt runs, told by control/launch.h; people's orders hold for

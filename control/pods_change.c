@@ -293,7 +293,6 @@ pods_resolved(struct pods *p, const char *service, const char *version,
     size_t n)
 {
 	struct pod_set *set;
-	char why[512];
 	size_t kept;
 	int changed;
 
@@ -303,8 +302,7 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 		return;
 	kept = count_kept(set);
 	changed = pod_set_resolve(set, name, list, weights, n);
-	snprintf(why, sizeof why, "%s no longer resolves to it", name);
-	if (changed < 0 || (changed > 0 && pods_sync_set(p, set, why) < 0))
+	if (changed < 0)
 		log_error("pods of %s/%s: %s: no memory for all it resolves "
 			  "to",
 		    service, version, name);
@@ -315,4 +313,28 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 	store_begin(p->store);
 	pods_save(p);
 	store_end(p->store);
+}
+
+static bool
+any_name(const char *name, const struct pod_name *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i].text, name) == 0)
+			return true;
+	return false;
+}
+
+void
+pods_keep_names(struct pods *p, const char *service, const char *version,
+    const struct pod_name *names, size_t n)
+{
+	const struct pod_set *set;
+	const char *name;
+
+	CHECK_OBJ(p, PODS_MAGIC);
+	set = pod_sets_find(&p->sets, service, version);
+	for (size_t i = 0; set != NULL && (name = pod_set_name(set, i)) != NULL;
+	     i++)
+		if (!any_name(name, names, n))
+			pods_resolved(p, service, version, name, NULL, NULL, 0);
 }

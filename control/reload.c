@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "conf/conf.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
 #include "control/launch.h"
@@ -217,6 +218,7 @@ reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
 		return;
 	pods_commit(r->parts.pods);
+	discovery_update(r->parts.discovery, conf);
 	if (launch_update(r->parts.launch, conf->spec) < 0)
 		log_error("reload %s: some pods are not launched: out of "
 			  "memory",
@@ -258,6 +260,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		reload_cancel(r);
 		goto fail;
 	}
+	kept_epochs(r->parts.store, plan); /* what fails is logged */
 	weights_restore(conf->spec, weights);
 	free(weights);
 	reload_publish(r, plan, conf);

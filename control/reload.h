@@ -8,6 +8,7 @@
 #include "control/control.h"
 
 struct access_log;
+struct discovery;
 struct events;
 struct launch;
 struct listeners;
@@ -29,6 +30,7 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct discovery *discovery;
 	struct rollouts *rollouts;
 	struct launch *launch;
 	struct store *store;

@@ -20,6 +20,7 @@
 #include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/retry.h"
+#include "proxy/soft_error.h"
 #include "proxy/txn.h"
 #include "proxy/upstream.h"
 
@@ -81,13 +82,14 @@ struct txn {
 	struct span newcomer; /* Set-Cookie for a user new to the cohort */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
-	bool request_done : 1; /* the client has sent all of it */
-	bool pod_ended : 1;    /* its direction of a tunnel */
-	bool pod_counted : 1;  /* in the pod's requests in flight */
-	bool fresh : 1;	       /* no more idle connections for this one */
-	bool version_lost : 1; /* it waits for one that is no more */
-	bool grpc : 1;	       /* its trailers may have a grpc-status */
-	bool mirrored : 1;     /* a copy; its version counts for the mirror */
+	bool request_done : 1;	/* the client has sent all of it */
+	bool pod_ended : 1;	/* its direction of a tunnel */
+	bool pod_counted : 1;	/* in the pod's requests in flight */
+	bool fresh : 1;		/* no more idle connections for this one */
+	bool version_lost : 1;	/* it waits for one that is no more */
+	bool grpc : 1;		/* its trailers may have a grpc-status */
+	bool mirrored : 1;	/* a copy; its version counts for the mirror */
+	struct soft_error soft; /* whether the answer only looks good */
 	struct shadow *shadow; /* what it shares with its copy, or its original;
 				* NULL: there is none */
 
@@ -119,7 +121,7 @@ struct txn *txn_waiting(struct waiter *e);
 void txn_choose(struct txn *t, struct request *r);
 
 /* The version's own answer, as far as it has come. */
-void txn_count_answer(const struct txn *t);
+void txn_count_answer(struct txn *t);
 /* An attempt at the current pod begins. */
 void txn_enter_pod(struct txn *t);
 /* The current attempt is over, however it went. */

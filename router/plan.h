@@ -110,6 +110,16 @@ void plan_retire(const struct plan *old, const struct plan *new);
 struct plan *plan_hold(struct plan *p);
 void plan_drop(struct plan *p);
 
+/*
+ * Of a plan that is not published yet: the service has come to this epoch, and
+ * so have all its versions. False when it has no such service, or that had come
+ * so far already.
+ */
+bool plan_raise_epochs(struct plan *p, const char *service, uint32_t epoch);
+/* And this version to this one; without either nothing happens. */
+void plan_set_epoch(
+    struct plan *p, const char *service, const char *version, uint32_t epoch);
+
 struct weight_change {
 	const char *version;
 	uint64_t weight;  /* in 1/WEIGHT_ONE */

@@ -115,7 +115,7 @@ def test_each_verb_by_cli(shop, app):
           check=True)
     assert listed(p)[extra] == {
         "address": address(extra), "state": "up", "inflight": 0, "reason": "",
-        "weight": 3, "source": "run_time", "removing": False}
+        "weight": 3, "source": "run_time", "removing": False, "names": []}
     out = p.cli("pod", "drain", "shop", "v1", address(one), check=True).stdout
     assert "draining" in out and "ordered to drain" in out
     p.cli("pod", "maint", "shop", "v1", address(two), check=True)

@@ -82,7 +82,7 @@ static void
 test_labels(void **state)
 {
 	static const char *const labels[REASON_COUNT] = {"", "status", "body",
-	    "connect", "timeout", "reset", "no_pod", "client_abort",
+	    "header", "connect", "timeout", "reset", "no_pod", "client_abort",
 	    "queue_full", "queue_timeout"};
 
 	(void)state;
