@@ -96,7 +96,7 @@ deps-bench:
 install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
-	install -m 644 README.md LICENSE docs/config.md \
+	install -m 644 README.md LICENSE docs/config.md docs/load.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
 	install -m 644 examples/demo.yaml examples/shunt.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
