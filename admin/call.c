@@ -17,8 +17,8 @@
 /* More than any drain timeout. */
 #define PATIENCE_S (25 * 3600)
 
-/* Enough for what people read; 0.8 stays 0.8. */
-#define JSON_FLAGS JSON_REAL_PRECISION(10)
+/* Enough for what people read; 0.8 stays 0.8. An answer may be null. */
+#define JSON_FLAGS (JSON_REAL_PRECISION(10) | JSON_ENCODE_ANY)
 
 struct call {
 	unsigned magic;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/name_document.h"
 #include "router/plan.h"
 #include "router/split.h"
 
@@ -34,7 +35,7 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 {
 	json_int_t requests, errors;
 	int panic = 0;
-	json_t *pods;
+	json_t *pods, *launch;
 
 	if (json_unpack_ex(json, error, 0,
 		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s?b, s:o}", "name",
@@ -44,6 +45,13 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 		"pods", &pods) != 0)
 		return -1;
 	v->panic = panic;
+	launch = json_object_get(json, "launch");
+	v->failed =
+	    (uint64_t)json_integer_value(json_object_get(launch, "failed"));
+	v->failure = json_string_value(json_object_get(launch, "reason"));
+	if (names_read(json, &v->names, &v->nnames, error->text,
+		sizeof error->text) < 0)
+		return -1;
 	v->requests = (uint64_t)requests;
 	v->errors = (uint64_t)errors;
 	v->pods = calloc(json_array_size(pods) + 1, sizeof *v->pods);
@@ -63,11 +71,24 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 static int
 read_service(json_t *json, struct service_view *s, json_error_t *error)
 {
-	json_t *versions;
+	json_t *versions, *rollout = NULL;
+	json_int_t parked = 0;
+	int closed = 0, spent = 0;
 
-	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o}", "name", &s->name,
-		"stable", &s->stable, "versions", &versions) != 0)
+	if (json_unpack_ex(json, error, 0,
+		"{s:s, s:s, s?b, s?I, s:o, s?{s:b}, s?o}", "name", &s->name,
+		"stable", &s->stable, "closed", &closed, "parked", &parked,
+		"versions", &versions, "retry_budget", "spent", &spent,
+		"rollout", &rollout) != 0)
 		return -1;
+	s->closed = closed;
+	s->parked = (uint64_t)parked;
+	s->retries_refused = spent;
+	if (json_is_object(rollout) &&
+	    rollout_row_read(rollout, &s->rollout) != 0) {
+		snprintf(error->text, sizeof error->text, "no rollout");
+		return -1;
+	}
 	s->versions =
 	    calloc(json_array_size(versions) + 1, sizeof *s->versions);
 	if (s->versions == NULL)
@@ -119,8 +140,10 @@ document_read(struct span text, char *why, size_t why_size)
 static void
 service_view_free(struct service_view *s)
 {
-	for (size_t i = 0; i < s->nversions; i++)
+	for (size_t i = 0; i < s->nversions; i++) {
 		free(s->versions[i].pods);
+		free(s->versions[i].names);
+	}
 	free(s->versions);
 }
 

@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/rollout_document.h"
 #include "base/span.h"
 
 struct json_t;
+struct name_view;
 struct weight_change;
 
 /* Strings belong to the document. */
@@ -28,13 +30,21 @@ struct version_view {
 	double p50_ms, p99_ms;
 	struct pod_view *pods;
 	size_t npods, npods_up;
-	bool panic; /* all pods are asked, up or not */
+	bool panic;		 /* all pods are asked, up or not */
+	uint64_t failed;	 /* starts of pods that shunt runs, of late */
+	const char *failure;	 /* the last one; NULL = none */
+	struct name_view *names; /* that pods are resolved from */
+	size_t nnames;
 };
 
 struct service_view {
 	const char *name, *stable;
+	bool closed;	 /* no version takes requests, */
+	uint64_t parked; /* and so many wait for one */
 	struct version_view *versions;
 	size_t nversions;
+	bool retries_refused;	    /* its retry budget is spent */
+	struct rollout_row rollout; /* id 0: none ever was */
 };
 
 struct document {

@@ -28,6 +28,22 @@ static const struct endpoint endpoints[] = {
     {EVHTTP_REQ_PUT, "/api/v1/services/S/weights", weights_put,
 	"shift weights: {\"v1\": 80, \"v2\": 20}; with ?void_sticky=1 "
 	"cookies of versions set to 0 are void"},
+    {EVHTTP_REQ_GET, "/api/v1/services/S/rollout", rollout_get,
+	"what is being released, or was last; null when nothing ever was"},
+    {EVHTTP_REQ_GET, "/api/v1/services/S/rollouts", rollouts_get,
+	"all of them, newest first; ?limit=N"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollouts", rollouts_post,
+	"release a version: {\"to\": \"v2\", \"strategy\": \"canary\"}"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollout/pause", rollout_pause,
+	"go no step further"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollout/resume", rollout_resume,
+	"go on"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollout/promote", rollout_promote,
+	"the next step, whatever the gates say; all: {\"full\": true}"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollout/abort", rollout_abort,
+	"back to the stable version; a no-op when nothing is under way"},
+    {EVHTTP_REQ_POST, "/api/v1/services/S/rollout/undo", rollout_undo,
+	"release the stable version before once more"},
     {EVHTTP_REQ_POST, "/api/v1/explain", explain_post,
 	"where a request goes, and why: {\"url\": \"http://shop.test/\"}"},
     {EVHTTP_REQ_GET, "/api/v1/services/S/versions/V/pods", pods_get,
@@ -40,6 +56,8 @@ static const struct endpoint endpoints[] = {
 	"drain it, then remove it; ?wait=1&timeout=30s"},
     {EVHTTP_REQ_POST, "/api/v1/reload", reload_post,
 	"read the config file again"},
+    {EVHTTP_REQ_GET, "/api/v1/diff", diff_get,
+	"where what is in force differs from the config file"},
     {EVHTTP_REQ_GET, "/api/v1/events", events_get,
 	"what happens, as server-sent events; ?after=ID for the past"},
 };
@@ -118,7 +136,7 @@ list_endpoints(char *buf, size_t size)
 static void
 answer_not_found(struct call *c, struct span path)
 {
-	char known[1024], quoted[OPT_QUOTE_MAX];
+	char known[4096], quoted[OPT_QUOTE_MAX];
 
 	list_endpoints(known, sizeof known);
 	opt_quote(path, quoted, sizeof quoted);

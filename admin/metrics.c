@@ -7,9 +7,14 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/label.h"
+#include "admin/metrics_dns.h"
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
+#include "admin/metrics_park.h"
+#include "admin/metrics_rollout.h"
 #include "control/control.h"
+#include "control/launch.h"
 #include "control/window.h"
 #include "proxy/h2_guard.h"
 #include "router/plan.h"
@@ -20,6 +25,7 @@
 
 /* One version, read once so that all its metrics are of one moment. */
 struct row {
+	const char *service;
 	const struct version *version;
 	char *labels; /* service="...",version="..." */
 	double weight;
@@ -89,6 +95,28 @@ write_retries(struct scrape *m, const char *name)
 	for (size_t i = 0; i < m->nrows; i++)
 		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
 		    m->rows[i].labels, m->rows[i].sum.retries);
+}
+
+static void
+write_retries_refused(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].sum.refused);
+}
+
+static void
+write_retry_budgets(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->plan->nservices; i++) {
+		const struct service *s = m->plan->services[i];
+		char *service = label_escape(s->name);
+
+		if (service != NULL)
+			evbuffer_add_printf(m->out, "%s{service=\"%s\"} %d\n",
+			    name, service, s->own->budget.spent);
+		free(service);
+	}
 }
 
 static void
@@ -206,6 +234,67 @@ write_pods_inflight(struct scrape *m, const char *name)
 	}
 }
 
+/* What the launcher has of a version, by row; none of others' pods. */
+static void
+write_launch(struct scrape *m, const char *name,
+    uint64_t (*number)(
+	const struct launch_counts *c, const struct launch_totals *t))
+{
+	const struct launch *launch = control_launch(m->control);
+
+	for (size_t i = 0; i < m->nrows; i++) {
+		const struct row *r = &m->rows[i];
+		struct launch_counts counts;
+		struct launch_totals totals;
+
+		if (launch_counts(
+			launch, r->service, r->version->name, &counts) &&
+		    launch_totals(
+			launch, r->service, r->version->name, &totals))
+			evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n",
+			    name, r->labels, number(&counts, &totals));
+	}
+}
+
+static uint64_t
+launch_wanted(const struct launch_counts *c, const struct launch_totals *t)
+{
+	(void)t;
+	return c->wanted;
+}
+
+static uint64_t
+launch_starts(const struct launch_counts *c, const struct launch_totals *t)
+{
+	(void)c;
+	return t->starts;
+}
+
+static uint64_t
+launch_exits(const struct launch_counts *c, const struct launch_totals *t)
+{
+	(void)c;
+	return t->exits;
+}
+
+static void
+write_launch_wanted(struct scrape *m, const char *name)
+{
+	write_launch(m, name, launch_wanted);
+}
+
+static void
+write_launch_starts(struct scrape *m, const char *name)
+{
+	write_launch(m, name, launch_starts);
+}
+
+static void
+write_launch_exits(struct scrape *m, const char *name)
+{
+	write_launch(m, name, launch_exits);
+}
+
 static void
 write_connections(struct scrape *m, const char *name)
 {
@@ -258,6 +347,12 @@ static const struct family {
 	write_durations},
     {"shunt_retries_total", "counter",
 	"Requests tried again after this version failed them.", write_retries},
+    {"shunt_retries_refused_total", "counter",
+	"Requests not tried again after this version failed them because the "
+	"service's retry budget was spent.",
+	write_retries_refused},
+    {"shunt_retry_budget_spent", "gauge",
+	"1 while retries of a service are refused.", write_retry_budgets},
     {"shunt_queue_length", "gauge",
 	"Requests that wait for a pod of a version to have room.",
 	write_queue_lengths},
@@ -284,6 +379,13 @@ static const struct family {
 	"1 while so few pods are up that all are asked.", write_panic},
     {"shunt_pod_inflight", "gauge", "Requests a pod is working on.",
 	write_pods_inflight},
+    {"shunt_launch_wanted", "gauge",
+	"Pods of the version that shunt is to run.", write_launch_wanted},
+    {"shunt_launch_starts_total", "counter",
+	"Processes started for the version.", write_launch_starts},
+    {"shunt_launch_exits_total", "counter",
+	"Processes that ended, or never ran, without being asked to.",
+	write_launch_exits},
     {"shunt_connections", "gauge", "Open client connections.",
 	write_connections},
     {"shunt_http2_floods_total", "counter",
@@ -306,6 +408,7 @@ static bool
 row_read(struct row *row, const struct control *control,
     const struct service *s, const struct version *v, uint64_t total_weight)
 {
+	row->service = s->name;
 	row->version = v;
 	row->labels = metrics_labels(s->name, v->name);
 	if (total_weight > 0)
@@ -350,7 +453,9 @@ metrics_get(struct call *c)
 	};
 
 	if (m.out != NULL &&
-	    !(rows_read(&m) && metrics_mirror(m.out, m.plan))) {
+	    !(rows_read(&m) && metrics_mirror(m.out, m.plan) &&
+		metrics_dns(m.out, m.control) && metrics_park(m.out, m.plan) &&
+		metrics_rollout(m.out, call_control(c)))) {
 		evbuffer_free(m.out);
 		m.out = NULL;
 	}

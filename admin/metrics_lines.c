@@ -29,11 +29,17 @@ metrics_head(
 char *
 metrics_labels(const char *service, const char *version)
 {
-	char *s = label_escape(service), *v = label_escape(version);
+	char *s = label_escape(service), *v = NULL;
 	char *labels = NULL;
+	int n = -1;
 
-	if (s != NULL && v != NULL &&
-	    asprintf(&labels, "service=\"%s\",version=\"%s\"", s, v) < 0)
+	if (version != NULL)
+		v = label_escape(version);
+	if (s != NULL && version == NULL)
+		n = asprintf(&labels, "service=\"%s\"", s);
+	else if (s != NULL && v != NULL)
+		n = asprintf(&labels, "service=\"%s\",version=\"%s\"", s, v);
+	if (n < 0)
 		labels = NULL;
 	free(s);
 	free(v);

@@ -12,7 +12,10 @@ struct tally_sum;
 void metrics_head(
     struct evbuffer *out, const char *name, const char *type, const char *help);
 
-/* service="...",version="..."; the caller frees it, NULL without memory. */
+/*
+ * service="...",version="...", without the latter where that is NULL; the
+ * caller frees it, NULL without memory.
+ */
 char *metrics_labels(const char *service, const char *version);
 
 /* A line for each status that was counted, and one for each reason. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/name_document.h"
+
 /* A pod that is gone has fewer keys. */
 static int
 read_row(json_t *json, struct pod_row *r, json_error_t *error)
@@ -39,6 +41,9 @@ read_rows(struct pod_document *d, json_error_t *error)
 			list != NULL ? json_array_get(list, d->n) : d->json,
 			&d->rows[d->n], error) != 0)
 			return -1;
+	if (list != NULL && names_read(d->json, &d->names, &d->nnames,
+				error->text, sizeof error->text) < 0)
+		return -1;
 	d->result = json_string_value(json_object_get(d->json, "result"));
 	d->warning = json_string_value(json_object_get(d->json, "warning"));
 	d->cut = (uint64_t)json_integer_value(json_object_get(d->json, "cut"));
@@ -68,6 +73,7 @@ pod_document_free(struct pod_document *d)
 	if (d == NULL)
 		return;
 	free(d->rows);
+	free(d->names);
 	json_decref(d->json);
 	free(d);
 }

@@ -12,6 +12,7 @@
 #include "base/span.h"
 
 struct json_t;
+struct name_view;
 
 /* Strings belong to the document. */
 struct pod_row {
@@ -27,6 +28,8 @@ struct pod_document {
 	/* of one; NULL where they play no part */
 	const char *result, *warning;
 	uint64_t cut;
+	struct name_view *names; /* that pods are resolved from */
+	size_t nnames;
 	struct json_t *json; /* owner of the strings */
 };
 

@@ -8,6 +8,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/address.h"
 #include "base/opt.h"
 #include "control/control.h"
@@ -41,6 +42,8 @@ source_of(const struct pod_member *m)
 {
 	if (m == NULL || m->filed)
 		return "file";
+	if (m->launched)
+		return "launch";
 	return m->nnames > 0 ? "name" : "run_time";
 }
 
@@ -55,6 +58,7 @@ pod_details(
 
 	json_object_set_new(json, "weight", json_integer(v->weights[i]));
 	json_object_set_new(json, "source", json_string(source_of(m)));
+	json_object_set_new(json, "names", member_names_json(m));
 	json_object_set_new(
 	    json, "removing", json_boolean(m != NULL && m->leaving));
 	return json;
@@ -65,26 +69,11 @@ static const struct version *
 version_or_404(struct call *c, const struct service **service)
 {
 	const struct service *s = service_or_404(c);
-	const struct version *v;
-	char quoted[OPT_QUOTE_MAX], known[512];
-	size_t used = 0;
 
 	if (s == NULL)
 		return NULL;
 	*service = s;
-	v = service_version(s, call_arg(c, 1));
-	if (v != NULL)
-		return v;
-	known[0] = '\0';
-	for (size_t i = 0; i < s->nversions && used < sizeof known; i++)
-		used += (size_t)snprintf(known + used, sizeof known - used,
-		    "%s%s", i > 0 ? ", " : "", s->versions[i].name);
-	opt_quote(span_of(call_arg(c, 1)), quoted, sizeof quoted);
-	call_error(c, HTTP_NOTFOUND,
-	    "service %s has no version %s; there is: "
-	    "%s",
-	    s->name, quoted, known);
-	return NULL;
+	return service_version_or_404(c, s, call_arg(c, 1));
 }
 
 /* False when the call was answered with 400. */
@@ -119,8 +108,7 @@ pod_or_404(struct call *c, struct address *address)
 	return p;
 }
 
-/* The body's object; NULL when the call was answered with 400. */
-static json_t *
+json_t *
 object_or_400(struct call *c, const char *shape)
 {
 	struct span body = call_body(c);
@@ -211,8 +199,9 @@ pods_get(struct call *c)
 	for (size_t i = 0; i < v->npods; i++)
 		json_array_append_new(list, pod_details(c, s, v, i));
 	call_json(c, HTTP_OK,
-	    json_pack("{s:s, s:s, s:o}", "service", s->name, "version", v->name,
-		"pods", list));
+	    json_pack("{s:s, s:s, s:o, s:o}", "service", s->name, "version",
+		v->name, "pods", list, "names",
+		names_json(call_control(c), s->name, v->name)));
 }
 
 static void

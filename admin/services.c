@@ -5,10 +5,13 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/names.h"
 #include "base/clock.h"
 #include "base/opt.h"
 #include "control/control.h"
+#include "control/launch.h"
 #include "control/window.h"
+#include "router/budget.h"
 #include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -47,6 +50,21 @@ pods_json(const struct version *v)
 	return pods;
 }
 
+/* Null when its pods are not shunt's to run. */
+static json_t *
+launch_json(
+    const struct control *control, const char *service, const char *version)
+{
+	struct launch_counts c;
+
+	if (!launch_counts(control_launch(control), service, version, &c))
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s?}", "replicas",
+	    (json_int_t)c.replicas, "wanted", (json_int_t)c.wanted, "pods",
+	    (json_int_t)c.pods, "leaving", (json_int_t)c.leaving, "failed",
+	    (json_int_t)c.failed, "reason", c.why);
+}
+
 /* Counts are since the start; ratio, share and times over the last window. */
 static json_t *
 version_json(const struct control *control, const struct service *s,
@@ -61,13 +79,15 @@ version_json(const struct control *control, const struct service *s,
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
 	return json_pack(
-	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o}", "name",
-	    v->name, "weight", weight, "share", view.share, "requests",
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o}",
+	    "name", v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
 	    "p50_ms", (double)view.p50_us / 1000.0, "p99_ms",
 	    (double)view.p99_us / 1000.0, "queued", (json_int_t)sum.queued,
-	    "panic", v->panic, "pods", pods_json(v));
+	    "panic", v->panic, "launch", launch_json(control, s->name, v->name),
+	    "pods", pods_json(v), "names",
+	    names_json(control, s->name, v->name));
 }
 
 /* All since the start. Null without a mirror. */
@@ -95,27 +115,49 @@ mirror_json(const struct service *s)
 	    (double)hist_quantile(sum.buckets, 0.99) / 1000.0);
 }
 
+/* Since the start; what is left is null where there is no limit. */
+static json_t *
+retry_budget_json(const struct service *s)
+{
+	const struct retry_spec *spec = &s->terms->retry;
+	const bool any = spec->attempts > 0 && spec->budget > 0;
+	json_int_t left = any ? (json_int_t)budget_left(s->own) : 0;
+	struct tally_sum sum;
+
+	tally_read(s->own, &sum);
+	return json_pack("{s:b, s:o, s:I, s:I}", "spent", s->own->budget.spent,
+	    "left",
+	    any && !budget_bounds(spec) ? json_null() : json_integer(left),
+	    "retries", (json_int_t)sum.retries, "refused",
+	    (json_int_t)sum.refused);
+}
+
 json_t *
-service_json(const struct control *control, const struct service *s)
+service_json(struct control *control, const struct service *s)
 {
 	json_t *versions = json_array();
+	struct tally_sum own;
 	uint64_t total = 0;
+
+	tally_read(s->own, &own);
 
 	for (size_t i = 0; i < s->nversions; i++)
 		total += s->versions[i].weight;
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:n}", "name", s->name,
-	    "stable", s->versions[s->stable].name, "in_force",
+	return json_pack("{s:s, s:s, s:b, s:I, s:b, s:o, s:o, s:o, s:o}",
+	    "name", s->name, "stable", s->versions[s->stable].name, "closed",
+	    s->closed, "parked", (json_int_t)own.queued, "in_force",
 	    control_in_force(control), "versions", versions, "mirror",
-	    mirror_json(s), "rollout");
+	    mirror_json(s), "retry_budget", retry_budget_json(s), "rollout",
+	    rollout_json(control, s->name));
 }
 
 void
 services_get(struct call *c)
 {
-	const struct control *control = call_control(c);
+	struct control *control = call_control(c);
 	const struct plan *plan = control_plan(control);
 	json_t *services = json_array();
 
@@ -149,6 +191,27 @@ service_or_404(struct call *c)
 	opt_quote(span_of(call_arg(c, 0)), quoted, sizeof quoted);
 	call_error(c, HTTP_NOTFOUND, "no service %s; there is: %s", quoted,
 	    known[0] != '\0' ? known : "none");
+	return NULL;
+}
+
+const struct version *
+service_version_or_404(
+    struct call *c, const struct service *s, const char *name)
+{
+	const struct version *v = service_version(s, name);
+	char quoted[OPT_QUOTE_MAX], known[512];
+	size_t used = 0;
+
+	if (v != NULL)
+		return v;
+	known[0] = '\0';
+	for (size_t i = 0; i < s->nversions && used < sizeof known; i++)
+		used += (size_t)snprintf(known + used, sizeof known - used,
+		    "%s%s", i > 0 ? ", " : "", s->versions[i].name);
+	opt_quote(span_of(name), quoted, sizeof quoted);
+	call_error(c, HTTP_NOTFOUND,
+	    "service %s has no version %s; there is: %s", s->name, quoted,
+	    known);
 	return NULL;
 }
 

@@ -136,6 +136,7 @@ add_event(struct evbuffer *out, const struct event_record *e)
 	set_text(object, "service", e->service);
 	set_text(object, "version", e->version);
 	set_text(object, "pod", e->pod);
+	set_text(object, "name", e->name);
 	set_text(object, "from", e->from);
 	set_text(object, "to", e->to);
 	set_text(object, "reason", e->reason);

@@ -10,6 +10,7 @@
 #include "admin/handlers.h"
 #include "base/opt.h"
 #include "control/control.h"
+#include "control/rollouts.h"
 #include "router/split.h"
 
 #define WEIGHTS_SHAPE "an object such as {\"v1\": 80, \"v2\": 20}"
@@ -93,7 +94,13 @@ weights_done(void *arg, const char *error)
 	json_t *json;
 
 	if (error != NULL) {
-		call_error(c, HTTP_BADREQUEST, "%s", error);
+		/* a rollout has them for now: another time they may be set */
+		call_error(c,
+		    rollouts_running(
+			control_rollouts(call_control(c)), call_arg(c, 0))
+			? 409
+			: HTTP_BADREQUEST,
+		    "%s", error);
 		return;
 	}
 	/* A reload right behind the change may have removed the service. */

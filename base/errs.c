@@ -19,6 +19,7 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_NONE] = "",
     [REASON_STATUS] = "status",
     [REASON_BODY] = "body",
+    [REASON_HEADER] = "header",
     [REASON_CONNECT] = "connect",
     [REASON_TIMEOUT] = "timeout",
     [REASON_RESET] = "reset",

@@ -13,6 +13,7 @@ enum reason {
 	REASON_NONE, /* not the version's doing */
 	REASON_STATUS,
 	REASON_BODY,
+	REASON_HEADER,
 	REASON_CONNECT,
 	REASON_TIMEOUT,
 	REASON_RESET,
@@ -49,15 +50,19 @@ enum reason {
 	X(CONNECT_FAILED,   502, true,  REASON_CONNECT,      "pod did not accept the connection")     \
 	X(POD_TLS,          502, true,  REASON_CONNECT,      "TLS with the pod failed")               \
 	X(POD_RESET,        502, true,  REASON_RESET,        "pod closed the connection early")       \
+	X(POD_STATUS,       502, true,  REASON_STATUS,       "pod answered that it failed")           \
 	X(BAD_RESPONSE,     502, false, REASON_RESET,        "pod sent a malformed response")         \
 	X(NO_POD,           503, false, REASON_NO_POD,       "no pod is ready")                       \
 	X(QUEUE_FULL,       503, false, REASON_QUEUE_FULL,   "every pod is busy, the queue full")     \
 	X(QUEUE_TIMEOUT,    503, false, REASON_QUEUE_TIMEOUT, "no pod had room in time")              \
+	X(CLOSED,           503, false, REASON_NO_POD,       "no version takes requests")             \
+	X(PARK_FULL,        503, false, REASON_QUEUE_FULL,   "too many requests are parked")          \
+	X(PARK_TIMEOUT,     503, false, REASON_QUEUE_TIMEOUT, "parked for too long")                  \
 	X(POD_REMOVED,      503, false, REASON_NONE,         "pod was taken away")                    \
 	X(OVERLOADED,       503, false, REASON_NONE,         "connection limit reached")              \
 	X(CLIENT_LIMIT,     503, false, REASON_NONE,         "too many connections from this address") \
 	X(CONNECT_TIMEOUT,  504, true,  REASON_CONNECT,      "pod did not accept in time")            \
-	X(RESPONSE_TIMEOUT, 504, false, REASON_TIMEOUT,      "pod did not answer in time")            \
+	X(RESPONSE_TIMEOUT, 504, true,  REASON_TIMEOUT,      "pod did not answer in time")            \
 	X(VERSION,          505, false, REASON_NONE,         "HTTP version is not supported")         \
 	X(CLIENT_ABORT,       0, false, REASON_CLIENT_ABORT, "client went away")                      \
 	X(IDLE,               0, false, REASON_NONE,         "idle too long")                         \

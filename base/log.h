@@ -5,6 +5,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level {
 	LOG_LEVEL_DEBUG,
 	LOG_LEVEL_INFO,
@@ -14,6 +16,9 @@ enum log_level {
 
 /* Lines below the level are dropped; the start value is info. */
 void log_set_level(enum log_level level);
+
+/* Whether a line could be written without waiting for who reads them. */
+bool log_has_room(void);
 
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

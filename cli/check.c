@@ -22,18 +22,23 @@ plural(size_t n)
 static void
 print_ok(const char *path, const struct spec *spec)
 {
-	size_t services = spec->nservices, versions = 0, pods = 0;
+	size_t services = spec->nservices, versions = 0, pods = 0, names = 0;
 
 	for (size_t i = 0; i < services; i++) {
 		const struct service_spec *s = &spec->services[i];
 
 		versions += s->nversions;
-		for (size_t k = 0; k < s->nversions; k++)
+		for (size_t k = 0; k < s->nversions; k++) {
 			pods += s->versions[k].npods;
+			names += s->versions[k].nnames;
+		}
 	}
-	printf("%s: ok (%zu service%s, %zu version%s, %zu pod%s)\n", path,
+	printf("%s: ok (%zu service%s, %zu version%s, %zu pod%s", path,
 	    services, plural(services), versions, plural(versions), pods,
 	    plural(pods));
+	if (names > 0)
+		printf(", %zu name%s", names, plural(names));
+	printf(")\n");
 }
 
 /* What only a plan can tell, so that `run` refuses nothing that passed. */

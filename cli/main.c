@@ -5,12 +5,15 @@
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/suggest.h"
+#include "control/guard_main.h"
 
 static const struct subcommand *const subcommands[] = {
     &subcommand_run,
     &subcommand_check,
     &subcommand_status,
     &subcommand_weight,
+    &subcommand_rollout,
+    &subcommand_diff,
     &subcommand_explain,
     &subcommand_pod,
     &subcommand_load,
@@ -88,6 +91,8 @@ main(int argc, char **argv)
 	}
 	argc--;
 	argv++;
+	if (strcmp(argv[0], GUARD_WORD) == 0)
+		return guard_main();
 	if (strcmp(argv[0], "--version") == 0) {
 		printf("shunt " SHUNT_VERSION "\n");
 		return EXIT_OK;

@@ -60,8 +60,10 @@ struct invocation {
 	const char *client;	    /* of explain; NULL: its default */
 	struct option_list headers; /* of explain: "Name: value" */
 	bool wait;
-	uint64_t timeout_ms; /* TIMEOUT_NONE: not given */
-	uint64_t weight;     /* of a pod */
+	uint64_t timeout_ms;	   /* TIMEOUT_NONE: not given */
+	uint64_t weight;	   /* of a pod */
+	const char *to, *strategy; /* of a rollout; NULL: not given */
+	bool full;		   /* promote all steps */
 	char **words;
 	size_t nwords;
 };

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/name_document.h"
 #include "admin/pod_document.h"
 #include "cli/admin_client.h"
+#include "cli/name_table.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
@@ -68,8 +70,24 @@ find_verb(const char *name)
 	return NULL;
 }
 
+/* Nothing where there are none. */
 static int
-print_list(const struct pod_document *d)
+print_names(const struct pod_document *d, const char *version)
+{
+	struct table *t = d->nnames > 0 ? name_table_new() : NULL;
+
+	if (t == NULL)
+		return d->nnames > 0 ? -1 : 0;
+	for (size_t i = 0; i < d->nnames; i++)
+		name_table_add(t, version, &d->names[i]);
+	printf("\n");
+	table_print(t, 0, stdout);
+	table_free(t);
+	return 0;
+}
+
+static int
+print_list(const struct pod_document *d, const char *version)
 {
 	struct table *t = table_new(titles, sizeof titles / sizeof titles[0]);
 
@@ -89,7 +107,7 @@ print_list(const struct pod_document *d)
 	}
 	table_print(t, 0, stdout);
 	table_free(t);
-	return 0;
+	return print_names(d, version);
 }
 
 /* What became of the pod, in a line. */
@@ -126,7 +144,8 @@ print_answer(
 	if (in->output == OUTPUT_JSON)
 		printf("%.*s", SPAN_ARG(text));
 	else if (!verb->takes_address)
-		status = print_list(d) == 0 ? EXIT_OK : EXIT_FAILED;
+		status =
+		    print_list(d, in->words[2]) == 0 ? EXIT_OK : EXIT_FAILED;
 	else
 		print_pod(d);
 	if (verb->empties && in->wait && d->rows[0].inflight > 0)

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "admin/document.h"
+#include "admin/name_document.h"
 #include "cli/admin_client.h"
+#include "cli/name_table.h"
 #include "cli/options.h"
+#include "cli/rollout_words.h"
 #include "cli/subcommands.h"
 #include "cli/table.h"
 
@@ -51,10 +54,53 @@ pod_rows(struct table *t, const struct version_view *v)
 	}
 }
 
+/* Why there are fewer pods of a version than shunt is to run. */
+static void
+print_failures(const struct service_view *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		if (v->failed == 0 || v->failure == NULL)
+			continue;
+		any = true;
+		printf("  %s: %" PRIu64 " starts failed: %s\n", v->name,
+		    v->failed, v->failure);
+	}
+	if (any)
+		printf("\n");
+}
+
+/* Nothing where there are none. */
+static int
+print_names(const struct service_view *s)
+{
+	struct table *t = name_table_new();
+	size_t n = 0;
+
+	if (t == NULL)
+		return -1;
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		for (size_t k = 0; k < v->nnames; k++, n++)
+			name_table_add(t, v->name, &v->names[k]);
+	}
+	if (n > 0) {
+		printf("\n");
+		table_print(t, 2, stdout);
+	}
+	table_free(t);
+	return 0;
+}
+
 static int
 print_service(const struct service_view *s)
 {
 	struct table *versions, *pods;
+	char words[ROLLOUT_WORDS_MAX];
 	int rc = -1;
 
 	versions = table_new(version_titles, COLUMNS(version_titles));
@@ -65,11 +111,20 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)\n", s->name, s->stable);
+	printf("%s (stable: %s%s)", s->name, s->stable,
+	    s->retries_refused ? "; its retry budget is spent" : "");
+	if (s->closed)
+		printf(" closed, %" PRIu64 " parked", s->parked);
+	printf("\n");
+	if (s->rollout.id > 0) {
+		rollout_words(&s->rollout, words, sizeof words);
+		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
+	}
 	table_print(versions, 2, stdout);
 	printf("\n");
+	print_failures(s);
 	table_print(pods, 2, stdout);
-	rc = 0;
+	rc = print_names(s);
 fail:
 	table_free(versions);
 	table_free(pods);
@@ -131,7 +186,7 @@ const struct subcommand subcommand_status = {
     .name = "status",
     .words = "[SERVICE]",
     .max_words = 1,
-    .help = "versions, weights wanted and measured, error rates, pods",
+    .help = "versions, weights wanted and measured, error rates, pods, rollout",
     .rows = rows,
     .run = run,
 };

@@ -8,6 +8,8 @@ extern const struct subcommand subcommand_run;
 extern const struct subcommand subcommand_check;
 extern const struct subcommand subcommand_status;
 extern const struct subcommand subcommand_weight;
+extern const struct subcommand subcommand_rollout;
+extern const struct subcommand subcommand_diff;
 extern const struct subcommand subcommand_explain;
 extern const struct subcommand subcommand_pod;
 extern const struct subcommand subcommand_load;

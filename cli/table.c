@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/check.h"
 
@@ -83,15 +82,26 @@ title(const struct table *t, size_t column)
 	return t->titles[column] + right_aligned(t, column);
 }
 
+/* Of the terminal: one for each character of UTF-8. */
+static int
+columns(const char *text)
+{
+	int n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
 static int
 width(const struct table *t, size_t column)
 {
-	size_t widest = strlen(title(t, column));
+	int widest = columns(title(t, column));
 
 	for (size_t i = column; i < t->ncells; i += t->ncolumns)
-		if (strlen(t->cells[i]) > widest)
-			widest = strlen(t->cells[i]);
-	return (int)widest;
+		if (columns(t->cells[i]) > widest)
+			widest = columns(t->cells[i]);
+	return widest;
 }
 
 /* Spaces are printed only when something follows them. */
@@ -99,7 +109,7 @@ static void
 print_cell(const struct table *t, size_t column, const char *text, int *pending,
     FILE *out)
 {
-	int space = width(t, column) - (int)strlen(text);
+	int space = width(t, column) - columns(text);
 
 	if (right_aligned(t, column))
 		*pending += space;

@@ -104,6 +104,8 @@ check_pods(
 					.address = &v->pods[j],
 				    });
 		check_addresses(e, &p);
+		if (v->nnames > 0)
+			check_pod_names(e, pods, v);
 	}
 	free(p.items);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/tables.h"
+#include "router/hash_key.h"
 
 #define SETTING(member) OPTION_FIELD(struct conf, settings.member)
 
@@ -74,6 +75,15 @@ const struct option conf_options[] = {
 	SETTING(forward),
     },
     {
+	.key = "resolver",
+	.read = read_resolver,
+	.absent = "the defaults below",
+	.help = "How names of pods are resolved.",
+	.shape = OPTION_MAP,
+	.sub = resolver_options,
+	SETTING(resolver),
+    },
+    {
 	.key = "access_log",
 	.read = option_read_map,
 	.absent = "no access log",
@@ -119,6 +129,9 @@ read_tree(struct errors *e, const struct tree *tree, struct conf *c)
 	option_defaults(e, conf_options, c);
 	option_walk(e, conf_options, root, c);
 	check_unique(e, root, c);
+	for (size_t i = 0; i < c->spec->nservices; i++)
+		for (size_t k = 0; k < c->spec->services[i].nversions; k++)
+			squeeze_pods(&c->spec->services[i].versions[k]);
 }
 
 static struct conf *
@@ -153,6 +166,8 @@ conf_parse(
 		    "the file is larger than %u MiB", CONF_FILE_MAX >> 20);
 	else
 		c = parse(text, len, &e);
+	if (c != NULL)
+		c->digest = hash_bytes((struct span){text, len}, 0);
 	errors_print(&e, errors);
 	if (errors_any(&e)) {
 		conf_free(c);
@@ -219,6 +234,23 @@ conf_load(const char *path, struct conf_errors *errors)
 	return c;
 }
 
+bool
+conf_digest(const char *path, uint64_t *digest)
+{
+	FILE *f = fopen(path, "re");
+	char *text = NULL;
+	size_t len = 0;
+
+	if (f == NULL)
+		return false;
+	text = read_file(f, &len);
+	if (text != NULL)
+		*digest = hash_bytes((struct span){text, len}, 0);
+	free(text);
+	fclose(f);
+	return text != NULL;
+}
+
 static void
 free_listener(struct listen_settings *l)
 {
@@ -239,6 +271,7 @@ conf_free(struct conf *c)
 	free(c->settings.admin_socket);
 	free(c->settings.state);
 	free(c->settings.forward.trusted);
+	free(c->settings.resolver.servers);
 	free(c);
 }
 

@@ -6,7 +6,9 @@
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "conf/settings.h"
@@ -18,6 +20,7 @@
 struct conf {
 	struct settings settings;
 	struct spec *spec; /* owned; plan_build() takes matches out of it */
+	uint64_t digest;   /* of the file's text */
 };
 
 /* "file:line:column: message", in the order of the file. */
@@ -34,6 +37,8 @@ struct conf *conf_load(const char *path, struct conf_errors *errors);
  */
 struct conf *conf_parse(
     const char *name, const char *text, size_t len, struct conf_errors *errors);
+/* Of the text that the file has now; false when it cannot be read. */
+bool conf_digest(const char *path, uint64_t *digest);
 void conf_free(struct conf *c);
 void conf_errors_free(struct conf_errors *errors);
 

@@ -6,8 +6,9 @@
 #include "router/balance.h"
 #include "router/draw.h"
 
-#define POD_ADDRESS \
-	"an address such as 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock"
+#define POD_ADDRESS                                                         \
+	"an address such as 127.0.0.1:8080, [::1]:8080, app.internal:8080 " \
+	"or unix:/run/app.sock"
 
 static option_reader read_hash, read_pod_address;
 
@@ -16,9 +17,9 @@ const struct option pod_options[] = {
 	.key = "address",
 	.read = read_pod_address,
 	.type = POD_ADDRESS,
-	.help = "Where it is; the same as a plain address.",
+	.help = "Where it is, or a name that resolves to pods; the same as a "
+		"plain address.",
 	.required = true,
-	OPTION_FIELD(struct pod_entry, address),
     },
     {
 	.key = "weight",
@@ -73,7 +74,8 @@ static void
 read_pod_address(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
-	struct address *a = field;
+	struct pod_entry *entry = field;
+	struct address *a = &entry->address;
 	const char *text = option_text(e, o, value), *fault;
 	char found[OPT_QUOTE_MAX];
 
@@ -81,6 +83,8 @@ read_pod_address(struct errors *e, const struct option *o,
 		return;
 	memset(a, 0, sizeof *a);
 	fault = address_unix_fault(span_of(text));
+	if (fault == NULL && read_pod_name(e, value, &entry->name))
+		return;
 	opt_quote(span_of(text), found, sizeof found);
 	if (fault != NULL)
 		errors_add(e, value->at, "expected %s, found %s", fault, found);
@@ -97,7 +101,41 @@ read_pod(struct errors *e, const struct node *value, struct pod_entry *entry)
 	if (value->kind == NODE_MAP)
 		option_walk(e, pod_options, value, entry);
 	else
-		read_pod_address(e, &item, value, &entry->address);
+		read_pod_address(e, &item, value, entry);
+	if (entry->name.text != NULL && entry->name.port == 0 &&
+	    node_get(value, "weight") != NULL)
+		errors_add(e, node_get(value, "weight")->key->at,
+		    "\"weight\" is of no use with SRV records, which have "
+		    "weights of their own");
+}
+
+/* It gets a place without address, until squeeze_pods(). */
+static void
+add_pod(struct version_spec *v, struct pod_entry *entry)
+{
+	v->pods[v->npods] = entry->address;
+	v->pod_weights[v->npods++] = (uint16_t)entry->weight;
+	if (entry->name.text == NULL) {
+		pod_name_clear(&entry->name);
+		return;
+	}
+	entry->name.weight = (uint16_t)entry->weight;
+	v->names[v->nnames++] = entry->name;
+}
+
+/* A name may become as many pods as there is room for. */
+static void
+check_room(
+    struct errors *e, const struct node *value, const struct version_spec *v)
+{
+	size_t n =
+	    v->npods - v->nnames + v->nnames * (size_t)NAME_ADDRESSES_MAX;
+
+	if (n > PODS_MAX)
+		errors_add(e, value->at,
+		    "expected at most %u pods, found %zu, %u of them for each "
+		    "name",
+		    PODS_MAX, n, NAME_ADDRESSES_MAX);
 }
 
 void
@@ -115,15 +153,16 @@ read_pods(struct errors *e, const struct option *o, const struct node *value,
 	}
 	v->pods = read_alloc(e, value, sizeof *v->pods);
 	v->pod_weights = read_alloc(e, value, sizeof *v->pod_weights);
-	if (v->pods == NULL || v->pod_weights == NULL)
+	v->names = read_alloc(e, value, sizeof *v->names);
+	if (v->pods == NULL || v->pod_weights == NULL || v->names == NULL)
 		return;
 	for (const struct node *m = value->first; m != NULL; m = m->next) {
 		struct pod_entry entry = {0};
 
 		read_pod(e, m, &entry);
-		v->pods[v->npods] = entry.address;
-		v->pod_weights[v->npods++] = (uint16_t)entry.weight;
+		add_pod(v, &entry);
 	}
+	check_room(e, value, v);
 }
 
 /* Names of fields and of cookies are tokens (RFC 9110 5.6.2). */

@@ -11,8 +11,7 @@
 	.read = option_read_value, .min = (least), .max = (most), \
 	OPTION_FIELD(struct health_rules, field)
 
-static option_reader read_health_path, read_grpc_service, read_good_statuses,
-    read_body;
+static option_reader read_health_path, read_grpc_service, read_good_statuses;
 
 static const char *const initial_words[] = {"starting", "up", NULL};
 static const char *const type_words[] = {
@@ -252,7 +251,7 @@ read_good_statuses(struct errors *e, const struct option *o,
 			health_add_statuses(h, first, last);
 }
 
-static void
+void
 read_body(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {

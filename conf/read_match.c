@@ -456,3 +456,28 @@ read_match(struct errors *e, const struct option *o, const struct node *value,
 			read_tests(e, o, m, *match);
 	}
 }
+
+void
+read_headers(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	struct match **match = field;
+	const struct option *header = &match_options[0];
+
+	if (value->kind != NODE_LIST && !option_kind(e, o, value, NODE_MAP))
+		return;
+	*match = match_new();
+	if (*match == NULL) {
+		errors_no_memory(e);
+		return;
+	}
+	if (value->kind == NODE_LIST && value->n == 0)
+		errors_add(e, value->at, "expected at least one map");
+	if (value->kind == NODE_MAP)
+		read_named(e, header, value, *match);
+	for (const struct node *m = value->first;
+	     value->kind == NODE_LIST && m != NULL; m = m->next) {
+		match_or(*match);
+		read_named(e, header, m, *match);
+	}
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/tables.h"
+#include "router/release.h"
 #include "router/split.h"
 
 #define NAME_BYTES_MAX 63u
@@ -24,9 +25,9 @@ static const struct option version_options[] = {
 	.key = "pods",
 	.read = read_pods,
 	.type = "a list of addresses",
-	.help = "Numeric IP addresses and ports of the running instances; "
-		"may be empty.",
-	.required = true,
+	.help = "Addresses of the running instances, or names and ports that "
+		"resolve to them; may be empty.",
+	.absent = "shunt runs them, as launch says",
 	.items = pod_options,
     },
     {
@@ -45,7 +46,17 @@ static const struct option version_options[] = {
 	.sub = pod_tls_options,
 	.apart = true,
     },
-    {.key = "launch"},
+    {
+	.key = "launch",
+	.read = read_launch,
+	.absent = "pods are others' to run",
+	.help = "Shunt runs the pods of this version itself, instead of "
+		"pods.",
+	.shape = OPTION_MAP,
+	.sub = launch_options,
+	.apart = true,
+	OPTION_FIELD(struct version_spec, launch),
+    },
     {.key = NULL},
 };
 
@@ -68,7 +79,23 @@ static const struct option error_options[] = {
 	.help = "Values of grpc-status that count as errors, too.",
 	OPTION_FIELD(struct service_spec, terms.error_grpc),
     },
-    {.key = "body"},
+    {
+	.key = "body",
+	.read = read_body,
+	.type = "a Perl-compatible regular expression",
+	.fallback = "",
+	.help = "Found in the first 64 KiB of the body of any other answer it "
+		"makes it an error, too; \"\" = bodies are not looked at.",
+	OPTION_FIELD(struct service_spec, terms.error_body),
+    },
+    {
+	.key = "header",
+	.read = read_headers,
+	.type = "a map from header names to values, or a list of such maps",
+	.absent = "headers are not looked at",
+	.help = "Answers with these headers are errors, too.",
+	OPTION_FIELD(struct service_spec, terms.error_header),
+    },
     {.key = NULL},
 };
 
@@ -85,10 +112,11 @@ static const struct option retry_options[] = {
     {
 	.key = "on",
 	.read = read_retry_on,
-	.type = "a list of connect and reset",
+	.type = "a list of connect, reset, timeout and status",
 	.fallback = "[connect, reset]",
 	.help = "After which failures: the pod did not accept the "
-		"connection, or closed it before it answered.",
+		"connection, closed it before it answered, did not answer "
+		"in time, or answered with a status that counts as an error.",
 	OPTION_FIELD(struct retry_spec, on),
     },
     {
@@ -311,7 +339,16 @@ const struct option service_options[] = {
 		"stable version, or the proxy with 503.",
 	OPTION_FIELD(struct service_spec, terms.empty_stable),
     },
-    {.key = "release"},
+    {
+	.key = "release",
+	.read = read_release,
+	.absent = "the defaults below",
+	.help = "How `shunt rollout start` proceeds.",
+	.shape = OPTION_MAP,
+	.sub = release_options,
+	.apart = true,
+	OPTION_FIELD(struct service_spec, terms.release),
+    },
     {.key = NULL},
 };
 
@@ -336,6 +373,21 @@ read_name(struct errors *e, const struct node *key)
 	return NULL;
 }
 
+/* Its pods are those of the file, or run by shunt. */
+static void
+check_source(struct errors *e, const struct node *version, size_t before)
+{
+	const struct node *pods = node_get(version, "pods");
+	const struct node *launch = node_get(version, "launch");
+
+	if (pods != NULL && launch != NULL)
+		errors_add(e, launch->key->at,
+		    "expected either \"pods\" or \"launch\", found both");
+	else if (pods == NULL && launch == NULL && e->n == before &&
+		 version->kind == NODE_MAP)
+		errors_add(e, version->at, "missing key \"pods\"");
+}
+
 static void
 read_versions(struct errors *e, const struct option *o,
     const struct node *value, void *field)
@@ -354,9 +406,12 @@ read_versions(struct errors *e, const struct option *o,
 		return;
 	for (const struct node *m = value->first; m != NULL; m = m->next) {
 		struct version_spec *v = &s->versions[s->nversions++];
+		size_t before;
 
 		v->name = read_name(e, m->key);
+		before = e->n;
 		option_walk(e, o->sub, m, v);
+		check_source(e, m, before);
 	}
 }
 
@@ -393,8 +448,15 @@ static void
 read_retry_on(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
-	const struct option item = {.type = "connect or reset"};
+	const struct option item = {
+	    .type = "connect, reset, timeout or status"};
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {{"connect", RETRY_CONNECT}, {"reset", RETRY_RESET},
+	    {"timeout", RETRY_TIMEOUT}, {"status", RETRY_STATUS}, {NULL, 0}};
 	unsigned *on = field;
+	size_t n;
 
 	if (!option_kind(e, o, value, NODE_LIST))
 		return;
@@ -404,10 +466,12 @@ read_retry_on(struct errors *e, const struct option *o,
 
 		if (text == NULL)
 			continue;
-		if (strcmp(text, "connect") == 0)
-			*on |= RETRY_CONNECT;
-		else if (strcmp(text, "reset") == 0)
-			*on |= RETRY_RESET;
+		n = 0;
+		while (
+		    words[n].word != NULL && strcmp(text, words[n].word) != 0)
+			n++;
+		if (words[n].word != NULL)
+			*on |= words[n].bit;
 		else
 			option_refuse(e, &item, m);
 	}
@@ -452,6 +516,9 @@ read_service(struct errors *e, const struct option *o, const struct node *value,
 	s->name = read_name(e, value->key);
 	option_defaults(e, o->sub, s);
 	s->terms.retry.on = RETRY_CONNECT | RETRY_RESET;
+	s->terms.release = release_new();
+	if (s->terms.release == NULL)
+		errors_no_memory(e);
 	option_walk(e, o->sub, value, s);
 	if (node_get(value, "routes") == NULL)
 		add_default_route(e, s);

@@ -105,6 +105,28 @@ struct listen_settings {
 	struct tls_settings *tls; /* NULL = in clear text */
 };
 
+/* Which records of a name are asked for. */
+enum dns_family {
+	DNS_FAMILY_BOTH, /* A and AAAA */
+	DNS_FAMILY_IPV4,
+	DNS_FAMILY_IPV6,
+};
+
+#define DNS_EMPTY_KEPT UINT32_MAX
+
+struct resolver_settings {
+	struct address *servers; /* none = those of /etc/resolv.conf */
+	size_t nservers;
+	uint32_t timeout_ms; /* of a server, in the first round */
+	uint32_t tries;	     /* rounds over all servers */
+	enum dns_family family;
+	uint32_t min_ttl_ms, max_ttl_ms;
+	uint32_t backoff_ms, max_backoff_ms;
+	/* so long an answer without addresses leaves the last one as it is;
+	 * DNS_EMPTY_KEPT = for ever */
+	uint32_t empty_ms;
+};
+
 struct settings {
 	struct listen_settings *listeners;
 	size_t nlisteners;
@@ -116,6 +138,7 @@ struct settings {
 	struct timeouts timeouts;
 	struct limits limits;
 	struct forward forward;
+	struct resolver_settings resolver;
 };
 
 #endif

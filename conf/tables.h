@@ -19,11 +19,13 @@ struct tls_settings;
 /* What a pod's item says, before it is put into the arrays of its version. */
 struct pod_entry {
 	struct address address; /* len 0: it is none */
+	struct pod_name name;	/* instead; without text it is none */
 	uint32_t weight;
 };
 
 extern const struct option conf_options[];
 extern const struct option listener_options[]; /* struct listen_settings */
+extern const struct option resolver_options[]; /* struct resolver_settings */
 extern const struct option log_options[];      /* struct access_log_settings */
 extern const struct option admin_options[];    /* struct settings */
 extern const struct option timeout_options[];  /* struct timeouts */
@@ -36,6 +38,7 @@ extern const struct option pod_tls_options[];	  /* of resolve_links() */
 extern const struct option service_options[];	  /* struct service_spec */
 extern const struct option pod_options[];	  /* struct pod_entry */
 extern const struct option load_options[];	  /* struct load_limits */
+extern const struct option launch_options[];	  /* struct launch_spec */
 extern const struct option mirror_options[];	  /* struct mirror_spec */
 extern const struct option health_options[];	  /* struct health_rules */
 extern const struct option balance_options[];	  /* struct service_spec */
@@ -46,6 +49,9 @@ extern const struct option route_options[];	  /* struct route_spec */
 extern const struct option edit_options[];	  /* struct edits */
 extern const struct option rule_options[];	  /* struct rule_spec */
 extern const struct option match_options[];	  /* struct match */
+extern const struct option release_options[];	  /* struct release */
+extern const struct option gate_options[];	  /* struct gates */
+extern const struct option hook_options[];	  /* struct hook */
 
 /* In the order of enum pod_protocol. */
 extern const char *const pod_protocol_words[];
@@ -56,6 +62,7 @@ option_reader read_address;    /* struct address, of a listener */
 option_reader read_listeners;  /* struct settings */
 option_reader read_workers;    /* unsigned */
 option_reader read_state_path; /* char * */
+option_reader read_resolver;   /* struct resolver_settings */
 option_reader read_services;   /* struct spec */
 option_reader read_routes;     /* struct service_spec */
 option_reader read_edits;      /* struct edits */
@@ -67,6 +74,7 @@ option_reader read_fields;     /* struct edits: a map of names and values */
 option_reader read_authority;  /* char *: a host, perhaps with a port */
 option_reader read_balance;    /* struct service_spec */
 option_reader read_load;       /* struct load_limits */
+option_reader read_launch;     /* struct launch_spec * */
 option_reader read_mirror;     /* struct mirror_spec */
 option_reader read_outlier;    /* struct outlier_rules */
 option_reader read_cohort;     /* struct cohort */
@@ -77,6 +85,13 @@ option_reader read_redirect;   /* uint16_t */
 option_reader read_hsts;       /* char * */
 option_reader read_tls;	       /* struct tls_settings * */
 option_reader read_trust;      /* struct trust * */
+option_reader read_headers;    /* struct match *: tests of a head */
+option_reader read_body;       /* struct pattern *; NULL for "" */
+option_reader read_release;    /* struct release *, which is there */
+option_reader read_gates;      /* struct gates */
+option_reader read_schedule;   /* struct schedule * */
+option_reader read_hooks;      /* struct release */
+option_reader read_micros;     /* uint64_t, microseconds: of milliseconds */
 option_reader read_file_name;  /* nothing: whether it can be one */
 
 /*
@@ -103,6 +118,12 @@ void read_refuse_file(struct errors *e, const struct node *value, char *why);
 bool read_labels(const char *host);
 /* Whether it is a token (RFC 9110 5.6.2), as methods and header names are. */
 bool read_token(const char *s);
+/*
+ * A pod that is written as a name. False, and nothing done, when the text
+ * looks like none; true with an error and no name when it is a wrong one.
+ */
+bool read_pod_name(
+    struct errors *e, const struct node *value, struct pod_name *name);
 /* NULL is fine. */
 void tls_settings_free(struct tls_settings *t);
 /*
@@ -145,6 +166,11 @@ void check_health(
 /* What only all keys of a listener together can tell. */
 void check_listener(struct errors *e, const struct node *listener,
     const struct listen_settings *l);
+/* That no two names of a version are the same; before squeeze_pods(). */
+void check_pod_names(
+    struct errors *e, const struct node *pods, const struct version_spec *v);
+/* Pods that are written as names have a place without address until here. */
+void squeeze_pods(struct version_spec *v);
 /* What must be unique: pods, listeners, routes. */
 void check_unique(
     struct errors *e, const struct node *root, const struct conf *c);

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "control/control_state.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/outlier.h"
 #include "control/panic.h"
@@ -23,6 +25,8 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/retry_budgets.h"
+#include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
 #include "control/warmup.h"
@@ -46,6 +50,8 @@ control_stop(struct control *c)
 	if (c->state == CONTROL_STOPPED)
 		return;
 	c->state = CONTROL_STOPPED;
+	if (c->rollouts != NULL)
+		rollouts_stop(c->rollouts);
 	if (c->probes != NULL)
 		probes_stop(c->probes);
 	if (c->outliers != NULL)
@@ -54,6 +60,8 @@ control_stop(struct control *c)
 		warmup_stop(c->warmup);
 	if (c->roster != NULL)
 		roster_stop(c->roster);
+	if (c->discovery != NULL)
+		discovery_stop(c->discovery);
 	if (c->pods != NULL)
 		pods_stop(c->pods);
 	control_send_all(c, MSG_STOP);
@@ -67,14 +75,24 @@ control_stop(struct control *c)
 		publish_stop(c->publish);
 	evtimer_del(&c->deadline);
 	evtimer_del(&c->tick);
+}
+
+static void
+control_on_pods_ended(void *arg)
+{
+	struct control *c = arg;
+
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	log_info("stopped");
 	event_base_loopexit(c->base, NULL);
 }
 
+/* No worker is left; then the pods that we run. */
 static void
 control_finish(struct control *c)
 {
 	control_stop(c);
-	log_info("stopped");
+	launch_stop(c->launch, control_on_pods_ended, c);
 }
 
 static unsigned
@@ -110,10 +128,12 @@ control_drain(struct control *c, const char *signal_name)
 	log_info("draining: %s, %u connections, at most %u ms", signal_name,
 	    control_connections(c), ms);
 	c->state = CONTROL_DRAINING;
+	rollouts_stop(c->rollouts);
 	probes_stop(c->probes);
 	outliers_stop(c->outliers);
 	warmup_stop(c->warmup);
 	roster_stop(c->roster);
+	discovery_stop(c->discovery);
 	pods_stop(c->pods);
 	reload_stop(c->reload);
 	control_send_all(c, MSG_DRAIN);
@@ -155,6 +175,10 @@ control_on_signal(evutil_socket_t sig, short what, void *arg)
 		log_warn("%s again: %u connections are cut", name,
 		    control_connections(c));
 		control_finish(c);
+		launch_hurry(c->launch);
+	} else if (c->state == CONTROL_STOPPED) {
+		log_warn("%s again: pods are killed", name);
+		launch_hurry(c->launch);
 	}
 }
 
@@ -210,6 +234,8 @@ control_on_plan(void *arg, const struct plan *old, const struct plan *new)
 	panic_compare(c->events, old, new);
 	outliers_look(c->outliers);
 	warmup_look(c->warmup);
+	rollouts_look(c->rollouts);
+	launch_look(c->launch);
 }
 
 void
@@ -221,9 +247,10 @@ control_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	windows_tick(c->windows, control_plan(c));
+	retry_budgets_look(c->events, control_plan(c));
 	listeners_reap(c->listeners);
-	kept_catch_up(
-	    c->store, c->pods, control_plan(c), publish_conf(c->publish)->spec);
+	kept_catch_up(c->store, c->pods, c->rollouts, control_plan(c),
+	    publish_conf(c->publish)->spec);
 }
 
 struct event_base *
@@ -281,6 +308,27 @@ control_pods(struct control *c)
 	return c->pods;
 }
 
+const struct discovery *
+control_discovery(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->discovery;
+}
+
+struct rollouts *
+control_rollouts(struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->rollouts;
+}
+
+const struct launch *
+control_launch(const struct control *c)
+{
+	CHECK_OBJ(c, CONTROL_MAGIC);
+	return c->launch;
+}
+
 const char *
 control_state_problem(const struct control *c)
 {
@@ -336,6 +384,25 @@ control_listener(const struct control *c, size_t i, const char **address,
 	return listeners_get(c->listeners, i, address, connections);
 }
 
+/* A rollout has the weights of its service; true when it was answered so. */
+static bool
+refuse_while_released(
+    struct control *c, const char *service, control_done *done, void *arg)
+{
+	struct rollout_view view;
+	char why[256];
+
+	if (!rollouts_running(c->rollouts, service) ||
+	    !rollouts_last(c->rollouts, service, &view))
+		return false;
+	snprintf(why, sizeof(why),
+	    "a rollout to %s is %s: abort it or let it end", view.to,
+	    rollout_phase_name(view.phase));
+	if (done != NULL)
+		done(arg, why);
+	return true;
+}
+
 void
 control_set_weights(struct control *c, const char *service,
     const struct weight_change *changes, size_t n, control_done *done,
@@ -351,6 +418,8 @@ control_set_weights(struct control *c, const char *service,
 			done(arg, "shutting down");
 		return;
 	}
+	if (refuse_while_released(c, service, done, arg))
+		return;
 	old = control_plan(c);
 	plan = plan_with_weights(old, service, changes, n, why, sizeof(why));
 	if (plan == NULL) {

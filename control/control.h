@@ -13,10 +13,15 @@
 #include "router/plan.h"
 
 struct conf;
+struct conf_errors;
 struct control;
+struct diff;
+struct discovery;
 struct event_base;
 struct events;
+struct launch;
 struct pods;
+struct rollouts;
 struct settings;
 struct windows;
 
@@ -33,9 +38,9 @@ struct event_base *control_base(struct control *c);
 
 /*
  * Runs until stopped. SIGHUP reloads; SIGTERM and SIGINT drain: listeners
- * close, requests in flight finish, at most timeouts.drain long; a second
- * one stops at once. SIGUSR1 reopens the access log. 0, or -1 when the loop
- * failed.
+ * close, requests in flight finish, at most timeouts.drain long, then pods
+ * that we run end; a second one stops at once. SIGUSR1 reopens the access log.
+ * 0, or -1 when the loop failed.
  */
 int control_run(struct control *c);
 
@@ -46,6 +51,9 @@ const struct settings *control_settings(const struct control *c);
 const struct windows *control_windows(const struct control *c);
 struct events *control_events(struct control *c);
 struct pods *control_pods(struct control *c);
+const struct discovery *control_discovery(const struct control *c);
+struct rollouts *control_rollouts(struct control *c);
+const struct launch *control_launch(const struct control *c);
 /* Why what was set at run time would not outlive the process; NULL: it would,
  * or is not meant to. */
 const char *control_state_problem(const struct control *c);
@@ -65,6 +73,18 @@ uint64_t control_h2_floods(const struct control *c, enum h2_flood flood);
 /* For shunt_connections{listener}: false after the last. */
 bool control_listener(const struct control *c, size_t i, const char **address,
     unsigned *connections);
+
+/*
+ * What is in force beside the file as it was loaded (control/diff.h), for the
+ * caller to free. NULL without memory.
+ */
+struct diff *control_diff(struct control *c);
+/*
+ * Whether the file has another text by now; then errors has what is wrong
+ * with that, maybe nothing, for conf_errors_free().
+ */
+bool control_file_changed(struct control *c, struct conf_errors *errors);
+const char *control_file(const struct control *c);
 
 /*
  * Called once every worker has the new plan (error NULL), or at once with

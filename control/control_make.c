@@ -11,8 +11,10 @@
 
 #include "base/check.h"
 #include "conf/conf.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/machine.h"
 #include "control/outlier.h"
@@ -20,6 +22,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
 #include "control/warmup.h"
@@ -84,10 +87,21 @@ control_make_sticky_key(struct control *c)
 	return c->sticky_key != NULL ? 0 : -1;
 }
 
+static struct launch *
+control_make_launch(struct control *c, char *why, size_t why_size)
+{
+	return launch_new(&(struct launch_parts){.base = c->base,
+			      .publish = c->publish,
+			      .roster = c->roster,
+			      .pods = c->pods,
+			      .events = c->events},
+	    why, why_size);
+}
+
 /* From here on pods come and go. */
 static int
 control_start_pods(
-    struct control *c, const struct plan *plan, const struct spec *file)
+    struct control *c, const struct plan *plan, const struct conf *conf)
 {
 	if (pods_start(c->pods, &(struct pods_parts){
 				    .base = c->base,
@@ -100,8 +114,16 @@ control_start_pods(
 				}) < 0)
 		return -1;
 	pods_commit(c->pods);
-	kept_weights(c->store, plan, file);
-	return 0;
+	kept_weights(c->store, plan, conf->spec);
+	if (discovery_update(c->discovery, conf) < 0 ||
+	    launch_update(c->launch, conf->spec) < 0)
+		return -1;
+	return rollouts_begin(c->rollouts, &(struct rollouts_parts){
+					       .base = c->base,
+					       .publish = c->publish,
+					       .launch = c->launch,
+					       .events = c->events,
+					   });
 }
 
 /* Plan, workers without a thread yet, and what runs beside them. */
@@ -126,8 +148,13 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		conf_free(conf);
 		return -1;
 	}
-	plan = kept_first_plan(
-	    c->store, c->pods, conf->spec, c->nworkers, why, why_size);
+	c->rollouts = rollouts_new(c->store, why, why_size);
+	if (c->rollouts == NULL) {
+		conf_free(conf);
+		return -1;
+	}
+	plan = kept_first_plan(c->store, c->pods, c->rollouts, conf->spec,
+	    c->nworkers, why, why_size);
 	if (plan == NULL) {
 		conf_free(conf);
 		return -1;
@@ -161,6 +188,10 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 		c->outliers = outliers_new(c->base, c->publish, c->roster);
 	if (c->roster != NULL)
 		c->warmup = warmup_new(c->base, c->publish, c->roster);
+	if (c->events != NULL)
+		c->discovery = discovery_new(c->base, c->pods, c->events);
+	if (c->roster != NULL)
+		c->launch = control_make_launch(c, why, why_size);
 	c->windows = windows_new();
 	c->reload = reload_new(&(struct reload_parts){.path = c->config_path,
 	    .nworkers = c->nworkers,
@@ -169,17 +200,20 @@ control_build(struct control *c, struct conf *conf, char *why, size_t why_size)
 	    .listeners = c->listeners,
 	    .probes = c->probes,
 	    .pods = c->pods,
+	    .discovery = c->discovery,
+	    .rollouts = c->rollouts,
+	    .launch = c->launch,
 	    .store = c->store,
 	    .events = c->events,
 	    .log = c->log,
 	    .sticky_key = c->sticky_key});
 	if (c->probes == NULL || c->windows == NULL || c->reload == NULL ||
-	    c->outliers == NULL || c->warmup == NULL ||
-	    probes_update(c->probes, plan) < 0)
+	    c->outliers == NULL || c->warmup == NULL || c->discovery == NULL ||
+	    c->launch == NULL || probes_update(c->probes, plan) < 0)
 		return -1;
 	publish_watch(c->publish, control_on_plan, c);
 	control_on_plan(c, NULL, plan);
-	return control_start_pods(c, plan, conf->spec);
+	return control_start_pods(c, plan, conf);
 }
 
 static int
@@ -268,8 +302,11 @@ control_free(struct control *c)
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	if (c->base != NULL)
 		control_stop(c);
+	rollouts_free(c->rollouts);
+	launch_free(c->launch);
 	reload_free(c->reload);
 	probes_free(c->probes);
+	discovery_free(c->discovery);
 	pods_free(c->pods);
 	outliers_free(c->outliers);
 	warmup_free(c->warmup);

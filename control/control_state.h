@@ -12,8 +12,10 @@
 #include "control/control.h"
 
 struct bells;
+struct launch;
 struct access_log;
 struct client_table;
+struct discovery;
 struct listeners;
 struct mailbox;
 struct message;
@@ -21,6 +23,7 @@ struct outliers;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct roster;
 struct sticky_key;
 struct store;
@@ -33,7 +36,7 @@ enum control_state {
 	CONTROL_STARTING,
 	CONTROL_RUNNING,
 	CONTROL_DRAINING, /* requests in flight finish */
-	CONTROL_STOPPED,  /* no worker is left */
+	CONTROL_STOPPED,  /* no worker is left, maybe pods that we run */
 };
 
 enum {
@@ -63,11 +66,14 @@ struct control {
 	struct roster *roster;
 	struct store *store;
 	struct pods *pods;
+	struct discovery *discovery;
+	struct launch *launch;
 	struct probes *probes;
 	struct outliers *outliers;
 	struct warmup *warmup;
 	struct windows *windows;
 	struct reload *reload;
+	struct rollouts *rollouts;
 	struct access_log *log;
 	struct sticky_key *sticky_key; /* of services without secret_file */
 	struct event tick, deadline;

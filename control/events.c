@@ -1,6 +1,7 @@
 /* A ring of the latest events, and who is told of each. */
 #include "control/events.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,11 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_POD] = "pod",
     [EVENT_WEIGHTS] = "weights",
     [EVENT_RELOAD] = "reload",
+    [EVENT_NAME] = "name",
+    [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
+    [EVENT_RETRY_BUDGET] = "retry_budget",
+    [EVENT_ROLLOUT] = "rollout",
 };
 
 const char *
@@ -45,6 +50,7 @@ record_clear(struct event_record *e)
 	free((char *)e->service);
 	free((char *)e->version);
 	free((char *)e->pod);
+	free((char *)e->name);
 	free((char *)e->from);
 	free((char *)e->to);
 	free((char *)e->reason);
@@ -83,6 +89,7 @@ add(struct events *ev, const struct event_record *e)
 	kept->service = copy(e->service);
 	kept->version = copy(e->version);
 	kept->pod = copy(e->pod);
+	kept->name = copy(e->name);
 	kept->from = copy(e->from);
 	kept->to = copy(e->to);
 	kept->reason = copy(e->reason);
@@ -114,12 +121,47 @@ events_pod(struct events *ev, const char *service, const char *version,
 }
 
 void
+events_name(struct events *ev, const char *service, const char *version,
+    const char *name, const char *from, const char *to, const char *reason,
+    bool good)
+{
+	if (good)
+		log_info("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	else
+		log_warn("name %s of %s/%s %s -> %s: %s", name, service,
+		    version, from, to, reason);
+	add(ev, &(struct event_record){.kind = EVENT_NAME,
+		    .service = service,
+		    .version = version,
+		    .name = name,
+		    .from = from,
+		    .to = to,
+		    .reason = reason});
+}
+
+void
 events_weights(struct events *ev, const char *service, const char *words)
 {
 	log_info("weights of %s: %s", service, words);
 	add(ev,
 	    &(struct event_record){
 		.kind = EVENT_WEIGHTS, .service = service, .reason = words});
+}
+
+void
+events_launch(struct events *ev, const char *service, const char *version,
+    const char *pod, bool asked, const char *words)
+{
+	if (asked)
+		log_info("launch %s/%s/%s: %s", service, version, pod, words);
+	else
+		log_warn("launch %s/%s/%s: %s", service, version, pod, words);
+	add(ev, &(struct event_record){.kind = EVENT_LAUNCH,
+		    .service = service,
+		    .version = version,
+		    .pod = pod,
+		    .reason = words});
 }
 
 void
@@ -136,6 +178,47 @@ events_panic(struct events *ev, const char *service, const char *version,
 		    .version = version,
 		    .from = on ? "off" : "on",
 		    .to = on ? "on" : "off",
+		    .reason = reason});
+}
+
+void
+events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason)
+{
+	if (spent)
+		log_warn("retry budget of %s is spent: %s", service, reason);
+	else
+		log_info(
+		    "retry budget of %s is free again: %s", service, reason);
+	add(ev, &(struct event_record){.kind = EVENT_RETRY_BUDGET,
+		    .service = service,
+		    .from = spent ? "free" : "spent",
+		    .to = spent ? "spent" : "free",
+		    .reason = reason});
+}
+
+void
+events_rollout(struct events *ev, const char *service, const char *version,
+    const char *from, const char *to, const char *reason)
+{
+	const bool moved = strcmp(from, to) != 0;
+	const bool bad = moved && (strcmp(to, "rolling_back") == 0 ||
+				      strcmp(to, "failed") == 0);
+	char phases[64];
+
+	snprintf(phases, sizeof phases, "%s%s%s", from, moved ? " -> " : "",
+	    moved ? to : "");
+	if (bad)
+		log_warn("rollout of %s to %s %s: %s", service, version, phases,
+		    reason);
+	else
+		log_info("rollout of %s to %s %s: %s", service, version, phases,
+		    reason);
+	add(ev, &(struct event_record){.kind = EVENT_ROLLOUT,
+		    .service = service,
+		    .version = version,
+		    .from = from,
+		    .to = to,
 		    .reason = reason});
 }
 

@@ -1,7 +1,7 @@
 /*
- * What has happened, for people: the latest changes of pods, weights and
- * config, each with its reason, in the log, in a ring that the API shows, and
- * told to whoever listens. Main thread only.
+ * What has happened, for people: the latest changes of pods, weights,
+ * releases and config, each with its reason, in the log, in a ring that the API
+ * shows, and told to whoever listens. Main thread only.
  */
 #ifndef CONTROL_EVENTS_H
 #define CONTROL_EVENTS_H
@@ -19,7 +19,12 @@ enum event_kind {
 	EVENT_POD,     /* changed its state */
 	EVENT_WEIGHTS, /* were shifted */
 	EVENT_RELOAD,  /* of the config file, good or not */
+	EVENT_NAME,    /* of pods resolves, or no longer does */
+	EVENT_LAUNCH,  /* of a process that is a pod: started, ended */
 	EVENT_PANIC,   /* of a version began or ended: from, to "on", "off" */
+	/* of a service: used up, or no longer: from, to "free", "spent" */
+	EVENT_RETRY_BUDGET,
+	EVENT_ROLLOUT, /* a decision; from, to: its phases */
 	EVENT_KIND_COUNT,
 };
 
@@ -29,6 +34,7 @@ struct event_record {
 	enum event_kind kind;
 	/* NULL where it plays no part */
 	const char *service, *version, *pod;
+	const char *name;      /* that pods are resolved from */
 	const char *from, *to; /* states */
 	const char *reason;    /* or what was done, in words */
 };
@@ -57,10 +63,22 @@ const char *event_kind_name(enum event_kind kind);
  */
 void events_pod(struct events *ev, const char *service, const char *version,
     const char *pod, const char *from, const char *to, const char *reason);
+/* A name of pods; what is not good is a warning. */
+void events_name(struct events *ev, const char *service, const char *version,
+    const char *name, const char *from, const char *to, const char *reason,
+    bool good);
 void events_weights(struct events *ev, const char *service, const char *words);
+/* As a warning when nobody asked for it. */
+void events_launch(struct events *ev, const char *service, const char *version,
+    const char *pod, bool asked, const char *words);
 /* It is on, or no longer. */
 void events_panic(struct events *ev, const char *service, const char *version,
     bool on, const char *reason);
+void events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason);
+/* The version is the candidate; a way back, or a failure, is a warning. */
+void events_rollout(struct events *ev, const char *service, const char *version,
+    const char *from, const char *to, const char *reason);
 /* NULL: the config is in force; an error was logged already. */
 void events_reload(struct events *ev, const char *error);
 

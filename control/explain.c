@@ -1,6 +1,7 @@
 /* Asking the data path's own functions about a request, and telling it. */
 #include "control/explain.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "router/choose.h"
 #include "router/cohort.h"
 #include "router/pod.h"
+#include "router/release.h"
 #include "router/route.h"
 #include "router/route_table.h"
 #include "router/split.h"
@@ -240,6 +242,36 @@ tell_no_rule(
 	tell_share(e, c, share);
 }
 
+static void
+tell_lead(struct explanation *e, const struct choice *c)
+{
+	tell(e,
+	    " The %s of the release leads to version %s, before rules, "
+	    "cookies and weights.",
+	    e->service->leads == LEAD_PREVIEW ? "preview" : "match",
+	    c->wanted->name);
+}
+
+static void
+tell_closed(struct explanation *e)
+{
+	const struct service *s = e->service;
+	const struct release *release = s->terms->release;
+	char patience[OPT_TEXT_MAX];
+
+	tell(e, " No version takes requests: the release");
+	if (s->candidate < s->nversions)
+		tell(e, " of %s", s->versions[s->candidate].name);
+	if (release == NULL || release->park_ms == 0) {
+		tell(e, " parks none, so the client gets 503.");
+		e->answer = ERR_CLOSED;
+		return;
+	}
+	opt_format(OPT_DURATION, release->park_ms, patience, sizeof patience);
+	tell(e, " parks them for up to %s, %" PRIu32 " at a time.", patience,
+	    release->park_limit);
+}
+
 /* Why nobody stands in for a version without a pod that is up. */
 static void
 tell_nobody(struct explanation *e, const struct choice *c)
@@ -311,7 +343,7 @@ find_share(const struct service *s, const struct request *r,
 
 	if (c->rule >= 0) {
 		share.weights = ruleset_weights(s->rules, c->rule);
-	} else if (!c->stuck) {
+	} else if (!c->stuck && !c->led) {
 		for (size_t i = 0; i < s->nversions; i++)
 			room[i] = ramp_weight(s, i);
 		share.weights = room;
@@ -328,13 +360,20 @@ explain_choice(struct explanation *e, const struct request *r, uint64_t now_s)
 	struct share share;
 	struct choice c;
 
+	if (e->service->closed) {
+		tell_route(e);
+		tell_closed(e);
+		return;
+	}
 	choose_foresee(e->service, r, now_s, &c);
 	share = find_share(e->service, r, &c, room);
 	e->rule = c.rule;
 	e->hashed = c.hashed;
 	e->bucket = c.bucket;
 	tell_route(e);
-	if (c.rule >= 0) {
+	if (c.led) {
+		tell_lead(e, &c);
+	} else if (c.rule >= 0) {
 		ruleset_describe(
 		    e->service->rules, c.rule, e->match, sizeof e->match);
 		e->match[whole_characters(e->match, strlen(e->match))] = '\0';

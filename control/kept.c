@@ -1,4 +1,4 @@
-/* Weights and pods on their way into the store and out of it. */
+/* Weights, epochs and pods on their way into the store and out of it. */
 #include "control/kept.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/pods.h"
+#include "control/rollouts.h"
 #include "control/store.h"
 #include "control/weights.h"
 #include "router/plan.h"
@@ -102,18 +103,53 @@ restore_weights(struct store *store, struct spec *spec)
 	return rc < 0 ? rc : r.rc;
 }
 
+/* Of one service after the other, the highest of each first. */
+struct restore_epochs {
+	struct plan *plan;
+	bool later; /* than what the plan has of that service */
+};
+
+static void
+restore_epoch(void *arg, const struct stored_epoch *e)
+{
+	struct restore_epochs *r = arg;
+
+	if (e->version == NULL)
+		r->later = plan_raise_epochs(r->plan, e->service, e->epoch);
+	else if (r->later)
+		plan_set_epoch(r->plan, e->service, e->version, e->epoch);
+}
+
+int
+kept_epochs(struct store *store, struct plan *plan)
+{
+	struct restore_epochs r = {.plan = plan};
+
+	return store_each_epoch(store, restore_epoch, &r);
+}
+
 struct plan *
-kept_first_plan(struct store *store, struct pods *pods, struct spec *spec,
-    unsigned nworkers, char *why, size_t why_size)
+kept_first_plan(struct store *store, struct pods *pods,
+    struct rollouts *rollouts, struct spec *spec, unsigned nworkers, char *why,
+    size_t why_size)
 {
 	uint64_t *filed = weights_save(spec);
 	struct plan *plan = NULL;
 
 	snprintf(why, why_size, "out of memory");
 	if (filed != NULL && restore_weights(store, spec) == 0 &&
-	    pods_apply(pods, spec) == 0)
+	    pods_apply(pods, spec) == 0) {
+		rollouts_apply(rollouts, spec);
 		plan = plan_build(
 		    spec, NULL, nworkers, clock_now_us(), why, why_size);
+	}
+	if (plan != NULL && kept_epochs(store, plan) < 0) {
+		snprintf(why, why_size, "the state file cannot be read");
+		plan_drop(plan);
+		plan = NULL;
+	}
+	if (plan != NULL)
+		plan = rollouts_first_plan(rollouts, plan, why, why_size);
 	if (filed != NULL)
 		weights_restore(spec, filed);
 	free(filed);
@@ -138,7 +174,22 @@ put_service(struct store *store, const struct service *now,
 }
 
 static void
-put_all(struct store *store, const struct plan *plan, const struct spec *file)
+put_epochs(struct store *store, const struct service *now)
+{
+	if (now->epoch == 0)
+		return;
+	store_drop_epochs(store, now->name);
+	store_put_epoch(
+	    store, &(struct stored_epoch){now->name, NULL, now->epoch});
+	for (size_t i = 0; i < now->nversions; i++)
+		store_put_epoch(
+		    store, &(struct stored_epoch){now->name,
+			       now->versions[i].name, now->versions[i].epoch});
+}
+
+void
+kept_put_weights(
+    struct store *store, const struct plan *plan, const struct spec *file)
 {
 	store_drop_weights(store);
 	for (size_t i = 0; i < plan->nservices; i++) {
@@ -147,6 +198,7 @@ put_all(struct store *store, const struct plan *plan, const struct spec *file)
 
 		if (s != NULL && weights_set_at_run_time(s, now))
 			put_service(store, now, s);
+		put_epochs(store, now);
 	}
 }
 
@@ -158,6 +210,8 @@ any_set(const struct plan *plan, const struct spec *file)
 		const struct service_spec *s =
 		    weights_service(file, plan->services[i]->name);
 
+		if (plan->services[i]->epoch > 0)
+			return true;
 		if (s != NULL && weights_set_at_run_time(s, plan->services[i]))
 			return true;
 	}
@@ -171,18 +225,19 @@ kept_weights(
 	if (!store_is_file(store) && !any_set(plan, file))
 		return;
 	store_begin(store);
-	put_all(store, plan, file);
+	kept_put_weights(store, plan, file);
 	store_end(store);
 }
 
 void
 kept_catch_up(struct store *store, const struct pods *pods,
-    const struct plan *plan, const struct spec *file)
+    struct rollouts *rollouts, const struct plan *plan, const struct spec *file)
 {
 	if (!store_behind(store))
 		return;
 	store_begin(store);
-	put_all(store, plan, file);
+	kept_put_weights(store, plan, file);
 	pods_save(pods);
+	rollouts_write(rollouts);
 	store_end_whole(store);
 }

@@ -80,4 +80,15 @@ void launch_on_change(
  */
 void launch_stop(struct launch *l, void (*done)(void *arg), void *arg);
 
+/* After that: nobody waits for grace times any more. */
+void launch_hurry(struct launch *l);
+
+/* Since the start of the version; false as launch_counts(). */
+struct launch_totals {
+	uint64_t starts;
+	uint64_t exits; /* that nobody asked for, failed starts too */
+};
+bool launch_totals(const struct launch *l, const char *service,
+    const char *version, struct launch_totals *totals);
+
 #endif

@@ -198,10 +198,17 @@ pod_set_await(struct pod_set *s, struct pod_member *m, const char *name)
 	return name == NULL || m->awaited != NULL ? 0 : -1;
 }
 
+const char *
+pod_set_name(const struct pod_set *s, size_t i)
+{
+	CHECK_OBJ(s, POD_SET_MAGIC);
+	return i < s->nnames ? s->names[i] : NULL;
+}
+
 static bool
 given(const struct pod_member *m, bool filed)
 {
-	return filed || m->added || m->nnames > 0;
+	return filed || m->added || m->launched || m->nnames > 0;
 }
 
 bool
@@ -229,7 +236,8 @@ pod_member_weight(const struct pod_member *m)
 bool
 pod_member_kept(const struct pod_member *m)
 {
-	return m->added || m->removed || m->order != POD_ORDER_NONE;
+	return m->added || m->removed ||
+	       (m->order != POD_ORDER_NONE && !m->launched);
 }
 
 /* As it would be in the plan if the file had it, or had it not. */

@@ -17,10 +17,11 @@ struct pod_set;
 /* What is known of one address. */
 struct pod_member {
 	struct address address;
-	bool filed;   /* in the file */
-	bool added;   /* by people */
-	bool removed; /* by people, although the file or a name has it */
-	bool leaving; /* drains, then it is gone */
+	bool filed;    /* in the file */
+	bool added;    /* by people */
+	bool launched; /* run by shunt: see control/launch.h */
+	bool removed;  /* by people, although the file or a name has it */
+	bool leaving;  /* drains, then it is gone */
 	enum pod_order order;
 	uint16_t filed_weight, added_weight, named_weight;
 	const char **names; /* that resolve to it; they belong to the set */
@@ -50,6 +51,9 @@ struct pod_member *pod_set_at(const struct pod_set *s, size_t i);
 
 /* It was stored with this name, or NULL. -1 without memory. */
 int pod_set_await(struct pod_set *s, struct pod_member *m, const char *name);
+
+/* The i-th name that ever resolved, or was stored; NULL: no more. */
+const char *pod_set_name(const struct pod_set *s, size_t i);
 
 /* Somebody gives it, and nobody has removed it. */
 bool pod_member_wanted(const struct pod_member *m);

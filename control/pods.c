@@ -149,6 +149,14 @@ pods_on_published(void *arg, const char *error)
 		flush_in(p, 0); /* there may be more */
 }
 
+static const char *
+why_joined(const struct pod_member *m)
+{
+	if (m != NULL && m->launched)
+		return "launched";
+	return m != NULL && m->nnames > 0 ? "a name resolves to it" : "added";
+}
+
 /* Pods that the plan has, and the one before has not, have joined. */
 static void
 tell_joined(struct pods *p, const struct pod_set *set, const struct plan *from,
@@ -170,9 +178,7 @@ tell_joined(struct pods *p, const struct pod_set *set, const struct plan *from,
 		if (was == NULL)
 			events_pod(p->parts.events, service, name,
 			    pod->address.text, "absent",
-			    pod_state_name(pod->state),
-			    m != NULL && m->nnames > 0 ? "a name resolves to it"
-						       : "added");
+			    pod_state_name(pod->state), why_joined(m));
 	}
 	pod_finder_fini(&before);
 }
@@ -225,6 +231,20 @@ plan_with_dirty(struct pods *p, bool *rest)
 	return made;
 }
 
+/*
+ * Who has to go for a name goes in the very plan in which others join: were it
+ * told before, there could be nobody for a moment.
+ */
+static void
+sync_dirty(struct pods *p)
+{
+	for (size_t i = 0; i < p->sets.n; i++)
+		if (pod_set_dirty(p->sets.list[i]) &&
+		    pods_sync_set(p, p->sets.list[i],
+			"no name resolves to it any longer") < 0)
+			log_error("pods: no memory to drain all that must go");
+}
+
 /* One plan with everything that is dirty; the rest waits for its arrival. */
 static void
 pods_on_flush(evutil_socket_t fd, short what, void *arg)
@@ -238,6 +258,7 @@ pods_on_flush(evutil_socket_t fd, short what, void *arg)
 	CHECK_OBJ(p, PODS_MAGIC);
 	if (p->publishing || p->stopped)
 		return;
+	sync_dirty(p);
 	made = plan_with_dirty(p, &rest);
 	if (rest) {
 		log_error("pods: no memory for a plan, trying again");
@@ -291,8 +312,9 @@ set_order(struct pods *p, const struct pod_set *set, const struct service *s,
 		pod->checked = health_join(
 		    &s->terms->health, &pod->health, clock_now_us());
 	if (order == POD_ORDER_NONE)
-		reason = pod->checked == POD_STARTING ? "not checked yet"
-						      : "as checks say";
+		reason = pod->ended ? "its process has ended"
+			 : pod->checked == POD_STARTING ? "not checked yet"
+							: "as checks say";
 	roster_settle(p->parts.roster, pod_set_service(set),
 	    pod_set_version(set), pod, reason);
 }
@@ -521,6 +543,13 @@ pods_save(const struct pods *p)
 {
 	CHECK_OBJ(p, PODS_MAGIC);
 	pod_sets_save(&p->sets, p->store);
+}
+
+const struct pod_set *
+pods_set(struct pods *p, const char *service, const char *version)
+{
+	CHECK_OBJ(p, PODS_MAGIC);
+	return pod_sets_find(&p->sets, service, version);
 }
 
 const struct pod_member *

@@ -18,6 +18,8 @@ struct event_base;
 struct events;
 struct mailbox;
 struct pod_member;
+struct pod_name;
+struct pod_set;
 struct pods;
 struct probes;
 struct publish;
@@ -117,9 +119,44 @@ void pods_resolved(struct pods *p, const char *service, const char *version,
     const char *name, const struct address *list, const uint16_t *weights,
     size_t n);
 
+/*
+ * The config has these names now: any other one that pods came from resolves
+ * to nothing.
+ */
+void pods_keep_names(struct pods *p, const char *service, const char *version,
+    const struct pod_name *names, size_t n);
+
+/*
+ * Pods that shunt runs, told by control/launch.h; people's orders hold for
+ * them as for others, but are not kept when the process ends.
+ */
+
+/*
+ * One takes connections: it joins as the service's checks say. Done is called
+ * when every worker has it; an error says why it cannot join.
+ */
+void pods_launched(struct pods *p, const char *service, const char *version,
+    const struct address *address, control_done *done, void *arg);
+/*
+ * Its process has ended, and why: it is down, whatever checks say; NULL: a
+ * process takes connections again.
+ */
+void pods_launch_ended(struct pods *p, const char *service, const char *version,
+    const struct address *address, const char *why);
+/*
+ * It is to go: it drains. Done is called when no worker has it any more, with
+ * an error when that was not waited for.
+ */
+void pods_launch_over(struct pods *p, const char *service, const char *version,
+    const struct address *address, control_done *done, void *arg);
+
 /* Where a pod comes from, and what people did to it; NULL: nobody knows it. */
 const struct pod_member *pods_member(struct pods *p, const char *service,
     const char *version, const struct address *address);
+
+/* All that is known of a version's; NULL: just those of the file. */
+const struct pod_set *pods_set(
+    struct pods *p, const char *service, const char *version);
 
 /* Writes all of it into the store, between store_begin() and store_end(). */
 void pods_save(const struct pods *p);

@@ -182,6 +182,20 @@ empty(struct pods *p, const struct target *t, bool removing, uint32_t ms)
 		    "pod %s: no memory to drain it", t->pod->address.text);
 }
 
+/* What shunt runs would only be started again. */
+static bool
+may_remove(const struct target *t, char *why, size_t size)
+{
+	if (!t->member->launched)
+		return true;
+	snprintf(why, size,
+	    "pod %s is run by shunt: how many there are is for \"replicas\" "
+	    "of its \"launch\" in the config file to say; drain or maint "
+	    "takes it out of service",
+	    t->member->address.text);
+	return false;
+}
+
 void
 pods_remove(struct pods *p, const char *service, const char *version,
     const struct address *address, const struct pods_wait *wait,
@@ -192,7 +206,8 @@ pods_remove(struct pods *p, const char *service, const char *version,
 	char why[512];
 
 	CHECK_OBJ(p, PODS_MAGIC);
-	if (!find_pod(p, service, version, address, &t, why, sizeof why))
+	if (!find_pod(p, service, version, address, &t, why, sizeof why) ||
+	    !may_remove(&t, why, sizeof why))
 		goto fail;
 	snprintf(why, sizeof why, "out of memory");
 	if (begin_waiting(&list, &t, done, arg) < 0)
@@ -278,7 +293,6 @@ pods_resolved(struct pods *p, const char *service, const char *version,
     size_t n)
 {
 	struct pod_set *set;
-	char why[512];
 	size_t kept;
 	int changed;
 
@@ -288,8 +302,7 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 		return;
 	kept = count_kept(set);
 	changed = pod_set_resolve(set, name, list, weights, n);
-	snprintf(why, sizeof why, "%s no longer resolves to it", name);
-	if (changed < 0 || (changed > 0 && pods_sync_set(p, set, why) < 0))
+	if (changed < 0)
 		log_error("pods of %s/%s: %s: no memory for all it resolves "
 			  "to",
 		    service, version, name);
@@ -300,4 +313,28 @@ pods_resolved(struct pods *p, const char *service, const char *version,
 	store_begin(p->store);
 	pods_save(p);
 	store_end(p->store);
+}
+
+static bool
+any_name(const char *name, const struct pod_name *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i].text, name) == 0)
+			return true;
+	return false;
+}
+
+void
+pods_keep_names(struct pods *p, const char *service, const char *version,
+    const struct pod_name *names, size_t n)
+{
+	const struct pod_set *set;
+	const char *name;
+
+	CHECK_OBJ(p, PODS_MAGIC);
+	set = pod_sets_find(&p->sets, service, version);
+	for (size_t i = 0; set != NULL && (name = pod_set_name(set, i)) != NULL;
+	     i++)
+		if (!any_name(name, names, n))
+			pods_resolved(p, service, version, name, NULL, NULL, 0);
 }

@@ -230,9 +230,9 @@ probes_on_maint(void *arg, struct pod *pod)
 
 	CHECK_OBJ(p, PROBES_MAGIC);
 	pr = probes_find(p, pod);
-	if (pr == NULL)
+	if (pr == NULL || pr->maint == pod_rests(pod))
 		return;
-	pr->maint = pod->order == POD_ORDER_MAINT;
+	pr->maint = pod_rests(pod);
 	pod_check_cancel(pr->check);
 	pr->check = NULL;
 	event_del(&pr->timer);
@@ -433,7 +433,7 @@ probe_adopt(struct probe *pr, struct checked *ch, const struct version *v,
 	pr->tls = pod_tls_hold(v->tls);
 	pr->wanted = false;
 	if (was == NULL) {
-		pr->maint = pr->pod->order == POD_ORDER_MAINT;
+		pr->maint = pod_rests(pr->pod);
 		if (!pr->maint)
 			probe_first(pr, joined);
 	} else if (pr->begun_us != 0 && pr->check == NULL && !pr->maint &&

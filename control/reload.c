@@ -14,12 +14,15 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "conf/conf.h"
+#include "control/discovery.h"
 #include "control/events.h"
 #include "control/kept.h"
+#include "control/launch.h"
 #include "control/listeners.h"
 #include "control/pods.h"
 #include "control/probe.h"
 #include "control/publish.h"
+#include "control/rollouts.h"
 #include "control/weights.h"
 #include "proxy/access_log.h"
 
@@ -215,6 +218,11 @@ reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
 		return;
 	pods_commit(r->parts.pods);
+	discovery_update(r->parts.discovery, conf);
+	if (launch_update(r->parts.launch, conf->spec) < 0)
+		log_error("reload %s: some pods are not launched: out of "
+			  "memory",
+		    r->parts.path);
 	kept_weights(r->parts.store, plan, conf->spec);
 	if (probes_update(r->parts.probes, plan) < 0)
 		log_error("reload %s: checks stay as they were: out of memory",
@@ -245,12 +253,14 @@ reload_conf(struct reload *r, struct conf *conf)
 		reload_cancel(r);
 		goto fail;
 	}
+	rollouts_apply(r->parts.rollouts, conf->spec);
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {
 		reload_cancel(r);
 		goto fail;
 	}
+	kept_epochs(r->parts.store, plan); /* what fails is logged */
 	weights_restore(conf->spec, weights);
 	free(weights);
 	reload_publish(r, plan, conf);

@@ -8,13 +8,16 @@
 #include "control/control.h"
 
 struct access_log;
+struct discovery;
 struct events;
+struct launch;
 struct listeners;
 struct mailbox;
 struct pods;
 struct probes;
 struct publish;
 struct reload;
+struct rollouts;
 struct sticky_key;
 struct store;
 
@@ -27,6 +30,9 @@ struct reload_parts {
 	struct listeners *listeners;
 	struct probes *probes;
 	struct pods *pods;
+	struct discovery *discovery;
+	struct rollouts *rollouts;
+	struct launch *launch;
 	struct store *store;
 	struct events *events;
 	struct access_log *log;

@@ -61,15 +61,16 @@ struct rollouts_parts {
 	struct publish *publish;
 	struct launch *launch;
 	struct events *events;
-	struct store *store;
 };
 
 /*
- * Goes on with what the store has, as on_restart says. NULL with the reason
- * in why.
+ * With what the store has kept, for rollouts_apply() and rollouts_first_plan();
+ * all else comes after rollouts_begin(). The store outlives it. NULL with the
+ * reason in why.
  */
-struct rollouts *rollouts_new(
-    const struct rollouts_parts *parts, char *why, size_t why_size);
+struct rollouts *rollouts_new(struct store *store, char *why, size_t why_size);
+/* It goes on, as on_restart says. -1 without memory. */
+int rollouts_begin(struct rollouts *r, const struct rollouts_parts *parts);
 /* NULL is fine. */
 void rollouts_free(struct rollouts *r);
 
@@ -78,6 +79,12 @@ void rollouts_free(struct rollouts *r);
  * versions and weights holds on, unless the file's own have changed.
  */
 void rollouts_apply(struct rollouts *r, struct spec *spec);
+/*
+ * The first plan of the process as rollouts under way have left it: closed, or
+ * with a lead to the candidate. Consumes the plan; NULL with the reason in why.
+ */
+struct plan *rollouts_first_plan(
+    struct rollouts *r, struct plan *plan, char *why, size_t why_size);
 /* The plan in force is another one: pods may have come up or gone. */
 void rollouts_look(struct rollouts *r);
 
@@ -103,6 +110,13 @@ bool rollouts_last(
  */
 int rollouts_each(struct rollouts *r, const char *service, size_t limit,
     void (*each)(void *arg, const struct rollout_view *view), void *arg);
+
+/* So many of the service have ended in that phase since the process began. */
+uint64_t rollouts_ended(
+    const struct rollouts *r, const char *service, enum rollout_phase phase);
+
+/* Writes all it has into the store, within a transaction of the caller's. */
+void rollouts_write(struct rollouts *r);
 
 /* Nothing goes on any more; what runs is resumed after the next start. */
 void rollouts_stop(struct rollouts *r);

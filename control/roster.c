@@ -216,8 +216,7 @@ roster_settle(struct roster *r, const char *service, const char *version,
 	enum pod_state was = pod->state;
 
 	CHECK_OBJ(r, ROSTER_MAGIC);
-	if (r->on_maint != NULL &&
-	    (pod->order == POD_ORDER_MAINT) != (was == POD_MAINT))
+	if (r->on_maint != NULL)
 		r->on_maint(r->maint_arg, pod);
 	if (!pod_settle(pod, reason))
 		return false;

@@ -22,15 +22,16 @@ struct roster *roster_new(
 void roster_free(struct roster *r);
 
 /*
- * pod->order, ->ejected or ->checked was written: settles its state. The
- * reason is for people; see pod_settle(). True when the state is another one.
+ * pod->order, ->ended, ->ejected or ->checked was written: settles its state.
+ * The reason is for people; see pod_settle(). True when the state is another
+ * one.
  */
 bool roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason);
 
 /*
- * Tells, before its state is settled, that a pod is to be in maint or no
- * longer. One listener; NULL ends it.
+ * Tells, before its state is settled, that a pod may be about to rest or no
+ * longer: see pod_rests(). One listener; NULL ends it.
  */
 void roster_on_maint(
     struct roster *r, void (*told)(void *arg, struct pod *pod), void *arg);

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/store_query.h"
 
 #define STORE_MAGIC 0x57043001u
 
@@ -35,23 +36,35 @@ static const char *const migrations[] = {
     " added INTEGER NOT NULL, removed INTEGER NOT NULL,"
     " weight INTEGER NOT NULL, pod_order INTEGER NOT NULL, name TEXT,"
     " PRIMARY KEY (service, version, address)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE rollouts ("
+    " id INTEGER PRIMARY KEY, service TEXT NOT NULL, strategy TEXT NOT NULL,"
+    " from_version TEXT NOT NULL, to_version TEXT NOT NULL,"
+    " phase TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,"
+    " started INTEGER NOT NULL, ended INTEGER NOT NULL,"
+    " paused INTEGER NOT NULL, paused_at INTEGER NOT NULL,"
+    " step INTEGER NOT NULL, steps INTEGER NOT NULL,"
+    " paused_by INTEGER NOT NULL, verb INTEGER NOT NULL,"
+    " undo INTEGER NOT NULL, stage INTEGER NOT NULL,"
+    " at_step INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " old_wanted INTEGER NOT NULL, new_wanted INTEGER NOT NULL,"
+    " share INTEGER NOT NULL, old_replicas INTEGER NOT NULL,"
+    " new_replicas INTEGER NOT NULL, lead INTEGER NOT NULL,"
+    " closed INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX rollouts_of ON rollouts (service, id);"
+    "CREATE TABLE decisions ("
+    " rollout INTEGER NOT NULL, seq INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " action TEXT NOT NULL, reason TEXT NOT NULL,"
+    " PRIMARY KEY (rollout, seq)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE stable ("
+    " service TEXT PRIMARY KEY, version TEXT NOT NULL, filed TEXT NOT NULL)"
+    " STRICT, WITHOUT ROWID;",
+    /* without a version: the highest of the service */
+    "CREATE TABLE epochs ("
+    " service TEXT NOT NULL, version TEXT NOT NULL, epoch INTEGER NOT NULL,"
+    " PRIMARY KEY (service, version)) STRICT, WITHOUT ROWID;",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof migrations[0]))
-
-enum query {
-	BEGIN,
-	COMMIT,
-	ROLLBACK,
-	PUT_WEIGHT,
-	DROP_WEIGHTS,
-	EACH_WEIGHT,
-	PUT_POD,
-	DROP_POD,
-	DROP_PODS,
-	EACH_POD,
-	QUERIES,
-};
 
 static const char *const queries[QUERIES] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -67,6 +80,29 @@ static const char *const queries[QUERIES] = {
     [DROP_PODS] = "DELETE FROM pods",
     [EACH_POD] = "SELECT service, version, address, added, removed, weight, "
 		 "pod_order, name FROM pods ORDER BY service, version, address",
+    [PUT_ROLLOUT] = "REPLACE INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+		    "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [PRUNE_ROLLOUTS] = "DELETE FROM rollouts WHERE service = ?1 AND id <= "
+		       "(SELECT id FROM rollouts WHERE service = ?1 "
+		       "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    [PRUNE_DECISIONS] = "DELETE FROM decisions WHERE rollout IN "
+			"(SELECT id FROM rollouts WHERE service = ?1 "
+			"ORDER BY id DESC LIMIT -1 OFFSET ?2)",
+    [EACH_LAST_ROLLOUT] = "SELECT * FROM rollouts WHERE id IN "
+			  "(SELECT max(id) FROM rollouts GROUP BY service)",
+    [EACH_ROLLOUT] = "SELECT * FROM rollouts WHERE service = ? "
+		     "ORDER BY id DESC LIMIT ?",
+    [PUT_DECISION] = "REPLACE INTO decisions VALUES (?, ?, ?, ?, ?)",
+    [FORGET_DECISIONS] = "DELETE FROM decisions WHERE rollout = ? AND seq < ?",
+    [EACH_DECISION] = "SELECT seq, time, action, reason FROM decisions "
+		      "WHERE rollout = ? ORDER BY seq",
+    [PUT_STABLE] = "REPLACE INTO stable VALUES (?, ?, ?)",
+    [DROP_STABLE] = "DELETE FROM stable WHERE service = ?",
+    [EACH_STABLE] = "SELECT service, version, filed FROM stable",
+    [PUT_EPOCH] = "REPLACE INTO epochs VALUES (?, ?, ?)",
+    [DROP_EPOCHS] = "DELETE FROM epochs WHERE service = ?",
+    [EACH_EPOCH] = "SELECT service, version, epoch FROM epochs "
+		   "ORDER BY service, version",
 };
 
 struct store {
@@ -348,25 +384,24 @@ fail_write(struct store *s)
 	s->failed = true;
 }
 
-static void
-text(struct store *s, enum query q, int column, const char *value)
+void
+store_bind_text(struct store *s, enum query q, int column, const char *value)
 {
 	if (sqlite3_bind_text(
 		s->queries[q], column, value, -1, SQLITE_STATIC) != SQLITE_OK)
 		fail_write(s);
 }
 
-static void
-number(struct store *s, enum query q, int column, uint64_t value)
+void
+store_bind_number(struct store *s, enum query q, int column, uint64_t value)
 {
 	if (sqlite3_bind_int64(s->queries[q], column, (sqlite3_int64)value) !=
 	    SQLITE_OK)
 		fail_write(s);
 }
 
-/* With what was bound; nothing more is done once something has failed. */
-static void
-step(struct store *s, enum query q)
+void
+store_run(struct store *s, enum query q)
 {
 	if (!s->failed && sqlite3_step(s->queries[q]) != SQLITE_DONE)
 		fail_write(s);
@@ -380,7 +415,7 @@ store_begin(struct store *s)
 	CHECK_OBJ(s, STORE_MAGIC);
 	s->failed = false;
 	if (s->db != NULL)
-		step(s, BEGIN);
+		store_run(s, BEGIN);
 	else if (!s->told)
 		log_warn("there is no state file: what is set at run time is "
 			 "lost at the next start (the key state names one)");
@@ -406,7 +441,7 @@ store_end(struct store *s)
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db == NULL)
 		return 0;
-	step(s, COMMIT);
+	store_run(s, COMMIT);
 	if (!s->failed)
 		return 0;
 	if (!sqlite3_get_autocommit(s->db))
@@ -454,11 +489,11 @@ store_put_weight(struct store *s, const struct stored_weight *w)
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db == NULL)
 		return;
-	text(s, PUT_WEIGHT, 1, w->service);
-	text(s, PUT_WEIGHT, 2, w->version);
-	number(s, PUT_WEIGHT, 3, w->weight);
-	number(s, PUT_WEIGHT, 4, w->filed);
-	step(s, PUT_WEIGHT);
+	store_bind_text(s, PUT_WEIGHT, 1, w->service);
+	store_bind_text(s, PUT_WEIGHT, 2, w->version);
+	store_bind_number(s, PUT_WEIGHT, 3, w->weight);
+	store_bind_number(s, PUT_WEIGHT, 4, w->filed);
+	store_run(s, PUT_WEIGHT);
 }
 
 void
@@ -466,7 +501,7 @@ store_drop_weights(struct store *s)
 {
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db != NULL)
-		step(s, DROP_WEIGHTS);
+		store_run(s, DROP_WEIGHTS);
 }
 
 void
@@ -475,15 +510,15 @@ store_put_pod(struct store *s, const struct stored_pod *p)
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db == NULL)
 		return;
-	text(s, PUT_POD, 1, p->service);
-	text(s, PUT_POD, 2, p->version);
-	text(s, PUT_POD, 3, p->address);
-	number(s, PUT_POD, 4, p->added);
-	number(s, PUT_POD, 5, p->removed);
-	number(s, PUT_POD, 6, p->weight);
-	number(s, PUT_POD, 7, p->order);
-	text(s, PUT_POD, 8, p->name);
-	step(s, PUT_POD);
+	store_bind_text(s, PUT_POD, 1, p->service);
+	store_bind_text(s, PUT_POD, 2, p->version);
+	store_bind_text(s, PUT_POD, 3, p->address);
+	store_bind_number(s, PUT_POD, 4, p->added);
+	store_bind_number(s, PUT_POD, 5, p->removed);
+	store_bind_number(s, PUT_POD, 6, p->weight);
+	store_bind_number(s, PUT_POD, 7, p->order);
+	store_bind_text(s, PUT_POD, 8, p->name);
+	store_run(s, PUT_POD);
 }
 
 void
@@ -493,10 +528,10 @@ store_drop_pod(struct store *s, const char *service, const char *version,
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db == NULL)
 		return;
-	text(s, DROP_POD, 1, service);
-	text(s, DROP_POD, 2, version);
-	text(s, DROP_POD, 3, address);
-	step(s, DROP_POD);
+	store_bind_text(s, DROP_POD, 1, service);
+	store_bind_text(s, DROP_POD, 2, version);
+	store_bind_text(s, DROP_POD, 3, address);
+	store_run(s, DROP_POD);
 }
 
 void
@@ -504,26 +539,47 @@ store_drop_pods(struct store *s)
 {
 	CHECK_OBJ(s, STORE_MAGIC);
 	if (s->db != NULL)
-		step(s, DROP_PODS);
+		store_run(s, DROP_PODS);
+}
+
+void
+store_put_epoch(struct store *s, const struct stored_epoch *e)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	store_bind_text(s, PUT_EPOCH, 1, e->service);
+	store_bind_text(s, PUT_EPOCH, 2, e->version != NULL ? e->version : "");
+	store_bind_number(s, PUT_EPOCH, 3, e->epoch);
+	store_run(s, PUT_EPOCH);
+}
+
+void
+store_drop_epochs(struct store *s, const char *service)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	store_bind_text(s, DROP_EPOCHS, 1, service);
+	store_run(s, DROP_EPOCHS);
 }
 
 /* Reading. */
 
-static const char *
-column_text(struct store *s, enum query q, int column)
+const char *
+store_text(struct store *s, enum query q, int column)
 {
 	return (const char *)sqlite3_column_text(s->queries[q], column);
 }
 
-static uint64_t
-column_number(struct store *s, enum query q, int column)
+uint64_t
+store_number(struct store *s, enum query q, int column)
 {
 	return (uint64_t)sqlite3_column_int64(s->queries[q], column);
 }
 
-/* True when there is one more row; *failed when it cannot be read. */
-static bool
-next_row(struct store *s, enum query q, bool *failed)
+bool
+store_next(struct store *s, enum query q, bool *failed)
 {
 	int rc = sqlite3_step(s->queries[q]);
 
@@ -535,6 +591,13 @@ next_row(struct store *s, enum query q, bool *failed)
 	return rc == SQLITE_ROW;
 }
 
+void
+store_enough(struct store *s, enum query q)
+{
+	sqlite3_reset(s->queries[q]);
+	sqlite3_clear_bindings(s->queries[q]);
+}
+
 int
 store_each_weight(struct store *s,
     void (*each)(void *arg, const struct stored_weight *w), void *arg)
@@ -543,12 +606,12 @@ store_each_weight(struct store *s,
 	bool failed = false;
 
 	CHECK_OBJ(s, STORE_MAGIC);
-	while (s->db != NULL && next_row(s, q, &failed))
+	while (s->db != NULL && store_next(s, q, &failed))
 		each(arg, &(struct stored_weight){
-			      .service = column_text(s, q, 0),
-			      .version = column_text(s, q, 1),
-			      .weight = column_number(s, q, 2),
-			      .filed = column_number(s, q, 3),
+			      .service = store_text(s, q, 0),
+			      .version = store_text(s, q, 1),
+			      .weight = store_number(s, q, 2),
+			      .filed = store_number(s, q, 3),
 			  });
 	return failed ? -1 : 0;
 }
@@ -561,16 +624,36 @@ store_each_pod(struct store *s,
 	bool failed = false;
 
 	CHECK_OBJ(s, STORE_MAGIC);
-	while (s->db != NULL && next_row(s, q, &failed))
+	while (s->db != NULL && store_next(s, q, &failed))
 		each(arg, &(struct stored_pod){
-			      .service = column_text(s, q, 0),
-			      .version = column_text(s, q, 1),
-			      .address = column_text(s, q, 2),
-			      .added = column_number(s, q, 3) != 0,
-			      .removed = column_number(s, q, 4) != 0,
-			      .weight = (uint16_t)column_number(s, q, 5),
-			      .order = (unsigned)column_number(s, q, 6),
-			      .name = column_text(s, q, 7),
+			      .service = store_text(s, q, 0),
+			      .version = store_text(s, q, 1),
+			      .address = store_text(s, q, 2),
+			      .added = store_number(s, q, 3) != 0,
+			      .removed = store_number(s, q, 4) != 0,
+			      .weight = (uint16_t)store_number(s, q, 5),
+			      .order = (unsigned)store_number(s, q, 6),
+			      .name = store_text(s, q, 7),
 			  });
+	return failed ? -1 : 0;
+}
+
+int
+store_each_epoch(struct store *s,
+    void (*each)(void *arg, const struct stored_epoch *e), void *arg)
+{
+	const enum query q = EACH_EPOCH;
+	bool failed = false;
+
+	CHECK_OBJ(s, STORE_MAGIC);
+	while (s->db != NULL && store_next(s, q, &failed)) {
+		const char *version = store_text(s, q, 1);
+
+		each(arg, &(struct stored_epoch){
+			      .service = store_text(s, q, 0),
+			      .version = version[0] != '\0' ? version : NULL,
+			      .epoch = (uint32_t)store_number(s, q, 2),
+			  });
+	}
 	return failed ? -1 : 0;
 }

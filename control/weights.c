@@ -180,22 +180,26 @@ weights_save(const struct spec *spec)
 	size_t n = 1;
 
 	for (size_t i = 0; i < spec->nservices; i++)
-		n += spec->services[i].nversions;
+		n += spec->services[i].nversions + 1;
 	saved = w = calloc(n, sizeof(*saved));
 	if (saved == NULL)
 		return NULL;
-	for (size_t i = 0; i < spec->nservices; i++)
+	for (size_t i = 0; i < spec->nservices; i++) {
 		for (size_t v = 0; v < spec->services[i].nversions; v++)
 			*w++ = spec->services[i].versions[v].weight;
+		*w++ = spec->services[i].stable;
+	}
 	return saved;
 }
 
 void
 weights_restore(struct spec *spec, const uint64_t *saved)
 {
-	for (size_t i = 0; i < spec->nservices; i++)
+	for (size_t i = 0; i < spec->nservices; i++) {
 		for (size_t v = 0; v < spec->services[i].nversions; v++)
 			spec->services[i].versions[v].weight = *saved++;
+		spec->services[i].stable = (size_t)*saved++;
+	}
 }
 
 struct service_spec *

@@ -48,8 +48,8 @@ bool weights_set_at_run_time(
 uint64_t weights_filed(const struct service_spec *file, const char *version);
 
 /*
- * The file's own weights, in the order of services and versions, and back
- * into the spec. The caller frees; NULL without memory.
+ * The file's own weights and stable versions, in its order, and back into the
+ * spec. The caller frees; NULL without memory.
  */
 uint64_t *weights_save(const struct spec *spec);
 void weights_restore(struct spec *spec, const uint64_t *saved);

@@ -17,6 +17,7 @@ static const char *const chosen_names[] = {
     [CHOICE_WEIGHT] = "weight",
     [CHOICE_STABLE] = "stable",
     [CHOICE_STICKY] = "sticky",
+    [CHOICE_RELEASE] = "release",
 };
 
 static const char *const protocol_names[ACCESS_PROTOCOL_COUNT] = {

@@ -52,7 +52,10 @@ client_h2_idle(struct client_h2 *c)
 	uint64_t now = now_of(c);
 
 	c->idle_us = now;
-	look_at(c, now + (c->draining ? LEAVE_US : REST_US));
+	if (c->draining) /* however busy it is, the end is not put off */
+		client_h2_due(c, now + LEAVE_US);
+	else
+		look_at(c, now + REST_US);
 }
 
 /* It has been without streams for a while: true when that is too long. */

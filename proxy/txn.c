@@ -12,6 +12,7 @@
 #include "proxy/http.h"
 #include "proxy/listener.h"
 #include "proxy/newcomer.h"
+#include "proxy/parking.h"
 #include "proxy/plan_use.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
@@ -52,7 +53,7 @@ txn_route(struct txn *t, const struct h1_head *h, struct request *r)
 	return e;
 }
 
-static void
+void
 txn_choose(struct txn *t, struct request *r)
 {
 	const struct service *s = t->service;
@@ -74,8 +75,14 @@ txn_choose(struct txn *t, struct request *r)
 		    session_address(t->relay.client->session));
 	t->rule = choice.rule;
 	t->chosen = (int8_t)choice.by;
-	retry_begin(&t->retry, &s->terms->retry,
-	    &s->own->slots[t->worker->index].retry_debt,
+}
+
+static void
+begin_retries(struct txn *t, const struct request *r)
+{
+	const struct service *s = t->service;
+
+	retry_begin(&t->retry, &s->terms->retry, s->own, t->worker->index,
 	    http_idempotent(r->method), t->request.body != H1_BODY_NONE);
 }
 
@@ -99,6 +106,11 @@ txn_run(struct txn *t, const struct h1_head *h)
 		return;
 	}
 	txn_go(t, TXN_CHOOSE);
+	begin_retries(t, &r);
+	if (t->service->closed) {
+		parking_enter(t, &r);
+		return;
+	}
 	txn_choose(t, &r);
 	txn_mirror_begin(t, h);
 	txn_connect(t);
@@ -177,6 +189,16 @@ txn_client_drained(struct txn *t)
 	relay_client_drained(&t->relay);
 }
 
+/* By the version; that of one parked is not known. */
+static void
+count_failure(const struct txn *t, enum err e)
+{
+	if (t->version != NULL)
+		stats_failure(t->version, t->worker->index, e);
+	else
+		stats_refused(t->service, t->worker->index, e);
+}
+
 void
 txn_request_failed(struct txn *t, enum err reason)
 {
@@ -184,7 +206,7 @@ txn_request_failed(struct txn *t, enum err reason)
 
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (err_reason(reason) != REASON_NONE)
-		stats_failure(t->version, t->worker->index, reason);
+		count_failure(t, reason);
 	t->reason = reason;
 	if (t->state != TXN_RECEIVE && t->state != TXN_TUNNEL) {
 		txn_reply(t, reason);
@@ -200,8 +222,8 @@ txn_client_gone(struct txn *t)
 	CHECK_OBJ(t, TXN_MAGIC);
 	if (t->state == TXN_RECEIVE && t->status != 0)
 		txn_count_answer(t);
-	if (t->version != NULL && t->state != TXN_TUNNEL) {
-		stats_failure(t->version, t->worker->index, ERR_CLIENT_ABORT);
+	if (t->service != NULL && t->state != TXN_TUNNEL) {
+		count_failure(t, ERR_CLIENT_ABORT);
 		t->reason = ERR_CLIENT_ABORT;
 	}
 	txn_end(t);

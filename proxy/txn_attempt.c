@@ -8,6 +8,7 @@
 #include "proxy/conduct.h"
 #include "proxy/conn.h"
 #include "proxy/grpc.h"
+#include "proxy/parking.h"
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
@@ -18,15 +19,36 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* Whether there is another attempt; what the budget refuses is counted. */
+static enum retry_verdict
+judge(struct txn *t, enum err e, enum upstream_loss loss, bool fresh)
+{
+	enum retry_verdict verdict = RETRY_NO;
+
+	if (t->ntried < TXN_ATTEMPTS_MAX)
+		verdict = retry_judge(&t->retry, e, loss, fresh);
+	if (verdict == RETRY_REFUSED)
+		stats_retry_refused(t->service, t->version, t->worker->index);
+	return verdict;
+}
+
+/* Another attempt has been granted. */
+static void
+try_again(struct txn *t)
+{
+	t->retries++;
+	stats_retry(t->service, t->version, t->worker->index);
+	t->version = pick_retry_version(t->service, t->version);
+	txn_connect(t);
+}
+
 /* The attempt has failed and its upstream is closed. */
 static void
 attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 {
 	unsigned worker = t->worker->index;
-	enum retry_verdict verdict = RETRY_NO;
+	enum retry_verdict verdict = judge(t, e, loss, t->fresh);
 
-	if (t->ntried < TXN_ATTEMPTS_MAX)
-		verdict = retry_judge(&t->retry, e, loss, t->fresh);
 	txn_leave_pod(t);
 	if (verdict == RETRY_FREE) {
 		t->fresh = true;
@@ -43,14 +65,10 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (verdict == RETRY_NO) {
+	if (verdict == RETRY_YES)
+		try_again(t);
+	else
 		txn_reply(t, e);
-		return;
-	}
-	t->retries++;
-	stats_retry(t->version, worker);
-	t->version = pick_retry_version(t->service, t->version);
-	txn_connect(t);
 }
 
 /*
@@ -184,6 +202,10 @@ try_in_turn(struct txn *t)
 void
 txn_connect(struct txn *t)
 {
+	if (t->tried_us != 0 && parking_is_due(t)) {
+		parking_enter(t, NULL);
+		return;
+	}
 	switch (try_in_turn(t)) {
 	case LACK_NOTHING:
 		return;
@@ -219,6 +241,33 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
+/* The pod answers that it failed, and another one may do better. */
+static bool
+is_refused(struct txn *t, int status)
+{
+	const struct terms *terms = t->service->terms;
+
+	return (terms->retry.on & RETRY_STATUS) && status >= 200 &&
+	       status >= terms->error_min && status <= terms->error_max &&
+	       judge(t, ERR_POD_STATUS, LOSS_PLAIN, true) == RETRY_YES;
+}
+
+/* That answer counts for the pod, but nobody gets to see it. */
+static void
+refuse_answer(struct txn *t, int status)
+{
+	struct upstream *u = t->relay.upstream;
+
+	t->status = status;
+	pick_note_answer(
+	    t->worker, t->service, t->tried[t->ntried - 1], t->tried_us);
+	txn_count_answer(t);
+	t->status = 0;
+	txn_leave_pod(t);
+	u->ops->close(u);
+	try_again(t);
+}
+
 static void
 on_head(struct txn *t, const struct h1_head *h)
 {
@@ -226,6 +275,10 @@ on_head(struct txn *t, const struct h1_head *h)
 	struct h1_head changed;
 
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (is_refused(t, h->status)) {
+		refuse_answer(t, h->status);
+		return;
+	}
 	if (h->status >= 200 || h->status == 101) {
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;
@@ -237,6 +290,9 @@ on_head(struct txn *t, const struct h1_head *h)
 			note_grpc_status(t, h); /* it may be all there is */
 		}
 	}
+	if (soft_error_wanted(t->service->terms) && h->status >= 200 &&
+	    !stats_bad_status(t->service, h->status))
+		soft_error_begin(&t->soft, t->service->terms, h);
 	if (h->status == 101) { /* counted now: a tunnel may last for days */
 		t->request_done = false;
 		txn_count_answer(t);
@@ -253,6 +309,8 @@ on_data(struct txn *t, struct span piece)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
 	txn_mirror_saw(t, piece);
+	if (soft_error_looks(&t->soft))
+		soft_error_saw(&t->soft, piece);
 	relay_response(&t->relay, piece);
 }
 
@@ -260,6 +318,8 @@ static struct conn *
 on_raw(struct txn *t)
 {
 	CHECK_OBJ(t, TXN_MAGIC);
+	if (soft_error_looks(&t->soft))
+		return NULL;
 	return t->relay.client->ops->raw(t->relay.client);
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
+#include "proxy/vacancy.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
@@ -119,9 +120,8 @@ txn_copy(const struct txn *t, const struct version *to, struct client *c)
 	copy->key = t->key;
 	copy->request = t->request;
 	copy->request.head = mark_copy(&copy->arena, t->request.head);
-	retry_begin(&copy->retry, &never,
-	    &to->tally->slots[w->index].retry_debt, t->retry.idempotent,
-	    t->request.body != H1_BODY_NONE);
+	retry_begin(&copy->retry, &never, to->tally, w->index,
+	    t->retry.idempotent, t->request.body != H1_BODY_NONE);
 	if (copy->request.head.p != NULL)
 		return copy;
 	txn_end(copy);
@@ -158,17 +158,29 @@ txn_fini(struct worker *w)
 	w->nspare_txns = 0;
 }
 
+struct txn *
+txn_waiting(struct waiter *e)
+{
+	struct txn *t =
+	    (struct txn *)((char *)e - offsetof(struct txn, waiter));
+
+	CHECK_OBJ(t, TXN_MAGIC);
+	return t;
+}
+
 static uint64_t
 txn_duration(const struct txn *t)
 {
 	return loop_now(&t->worker->loop) - t->started_us;
 }
 
+/* That it was parked is not the version's doing. */
 void
-txn_count_answer(const struct txn *t)
+txn_count_answer(struct txn *t)
 {
 	const bool error = stats_answer(t->service, t->version,
-	    t->worker->index, t->status, t->grpc_status, txn_duration(t));
+	    t->worker->index, t->status, t->grpc_status,
+	    soft_error_end(&t->soft), txn_duration(t) - t->parked_us);
 
 	if (!t->mirrored)
 		conduct_answer(
@@ -193,7 +205,7 @@ txn_leave_pod(struct txn *t)
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
 	}
 	if (t->pod_counted && t->mirrored)
-		waiting_has_room(t->worker,
+		vacancy_at_pod(t->worker,
 		    t->service->versions[t->version->index].tally,
 		    t->tried[t->ntried - 1]);
 	t->pod_counted = false;
@@ -224,8 +236,8 @@ txn_log(const struct txn *t)
 	e.request_bytes = t->relay.request_bytes;
 	e.response_bytes = t->relay.response_bytes;
 	e.queue_us = since_start(t, t->tried_us);
-	if (t->tried_us == 0 && t->waited_us > 0)
-		e.queue_us = t->waited_us;
+	if (t->tried_us == 0 && t->waited_us + t->parked_us > 0)
+		e.queue_us = t->waited_us + t->parked_us;
 	if (t->ready_us != 0)
 		e.connect_us = t->ready_us - t->tried_us;
 	e.first_byte_us = since_start(t, t->head_us);
@@ -256,6 +268,9 @@ txn_end(struct txn *t)
 	if (t->shadow != NULL)
 		txn_mirror_leave(t);
 	retry_end(&t->retry);
+	free(t->kept);
+	t->kept = NULL;
+	soft_error_forget(&t->soft);
 	t->relay.client = NULL;
 	if (t->later != NULL)
 		plan_use_drop(t->later);

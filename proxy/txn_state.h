@@ -20,10 +20,12 @@
 #include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "proxy/retry.h"
+#include "proxy/soft_error.h"
 #include "proxy/txn.h"
 #include "proxy/upstream.h"
 
 struct plan_use;
+struct request;
 struct route_action;
 struct shadow;
 
@@ -37,7 +39,7 @@ struct shadow;
 enum txn_state {
 	TXN_ROUTE,
 	TXN_CHOOSE,
-	TXN_QUEUE, /* waits for a pod that has room */
+	TXN_QUEUE, /* waits for a pod that has room, or is parked */
 	TXN_CONNECT,
 	TXN_SEND,
 	TXN_RECEIVE,
@@ -54,7 +56,7 @@ struct txn {
 	struct plan_use *plan;
 	struct plan_use *later; /* what it decides by since it waited */
 	const struct service *service;
-	const struct version *version;
+	const struct version *version;	   /* NULL before CHOOSE, and parked */
 	const struct route_action *action; /* of its route; NULL: none */
 	struct relay relay; /* the client and the pod's connection */
 	struct retry retry;
@@ -76,22 +78,25 @@ struct txn {
 	struct pod *stuck_pod;	     /* of it; the cookie's, NULL = any */
 	struct span asked;    /* the head as the log shows it; in the arena */
 	uint64_t key;	      /* of the request, where the policy hashes */
+	struct request *kept; /* to choose by, of one parked; owned; or NULL */
 	struct span newcomer; /* Set-Cookie for a user new to the cohort */
 	struct span location; /* our answer is a redirect; in the arena */
 	unsigned retries;
-	bool request_done : 1; /* the client has sent all of it */
-	bool pod_ended : 1;    /* its direction of a tunnel */
-	bool pod_counted : 1;  /* in the pod's requests in flight */
-	bool fresh : 1;	       /* no more idle connections for this one */
-	bool version_lost : 1; /* it waits for one that is no more */
-	bool grpc : 1;	       /* its trailers may have a grpc-status */
-	bool mirrored : 1;     /* a copy; its version counts for the mirror */
+	bool request_done : 1;	/* the client has sent all of it */
+	bool pod_ended : 1;	/* its direction of a tunnel */
+	bool pod_counted : 1;	/* in the pod's requests in flight */
+	bool fresh : 1;		/* no more idle connections for this one */
+	bool version_lost : 1;	/* it waits for one that is no more */
+	bool grpc : 1;		/* its trailers may have a grpc-status */
+	bool mirrored : 1;	/* a copy; its version counts for the mirror */
+	struct soft_error soft; /* whether the answer only looks good */
 	struct shadow *shadow; /* what it shares with its copy, or its original;
 				* NULL: there is none */
 
 	/* moments by loop_now(); 0 = not reached */
 	uint64_t started_us, tried_us, ready_us, head_us;
-	uint64_t waited_us; /* in queues, in all */
+	uint64_t waited_us; /* in queues for room, in all */
+	uint64_t parked_us; /* likewise, while its service was closed */
 	struct txn *next_spare;
 	struct dead dead;
 	struct arena arena;
@@ -109,8 +114,14 @@ struct txn *txn_copy(
 /* The one mover: CHECKs that the state may be reached from this one. */
 void txn_go(struct txn *t, enum txn_state to);
 
+/* What a queue has of it. */
+struct txn *txn_waiting(struct waiter *e);
+
+/* Which version takes it, by t->service, which is not closed. */
+void txn_choose(struct txn *t, struct request *r);
+
 /* The version's own answer, as far as it has come. */
-void txn_count_answer(const struct txn *t);
+void txn_count_answer(struct txn *t);
 /* An attempt at the current pod begins. */
 void txn_enter_pod(struct txn *t);
 /* The current attempt is over, however it went. */

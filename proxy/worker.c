@@ -355,6 +355,7 @@ drain(struct worker_thread *wt)
 	while ((d = LIST_FIRST(&wt->doors)) != NULL)
 		door_close(wt, d->listener);
 	w->draining = true;
+	waiting_drain(w);
 	txn_mirror_drop_all(w);
 	upstream_pool_close(w);
 	TAILQ_FOREACH_SAFE (s, &w->sessions, link, next)
@@ -468,7 +469,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	TAILQ_INIT(&w->shadows);
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
-	TAILQ_INIT(&w->waiting.queues);
+	TAILQ_INIT(&w->vacancy.queues);
 	STAILQ_INIT(&w->loop.dead);
 	wt->base = new_base();
 	if (fit_fields(w, w->nfields) < 0 || wt->base == NULL ||

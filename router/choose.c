@@ -1,4 +1,4 @@
-/* From a request to a version: rules, cookie, weights, then what is ready. */
+/* From a request to a version: lead, rules, cookie, weights; what is ready. */
 #include "router/choose.h"
 
 #include <stdio.h>
@@ -178,6 +178,20 @@ ruleset_weights(const struct ruleset *rs, int rule)
 	return rule_at(rs, rule)->weights;
 }
 
+bool
+ruleset_leads(const struct ruleset *rs, size_t version)
+{
+	CHECK_OBJ(rs, RULESET_MAGIC);
+	for (size_t i = 0; i < rs->n; i++) {
+		const struct rule *r = &rs->rules[i];
+
+		if (r->weights != NULL ? r->weights[version] > 0
+				       : r->version == version)
+			return true;
+	}
+	return false;
+}
+
 void
 ruleset_describe(const struct ruleset *rs, int rule, char *buf, size_t size)
 {
@@ -240,13 +254,18 @@ choose(const struct service *s, const struct request *r, uint64_t now_s,
 	struct sticky_found stuck;
 	size_t version;
 
+	CHECK(!s->closed);
 	c->hashed = false;
 	c->bucket = 0;
-	c->stuck = false;
+	c->stuck = c->led = false;
 	c->cookie = COOKIE_LEAVE;
 	c->pod = NULL;
-	c->rule = ruleset_find(s->rules, r);
-	if (c->rule >= 0) {
+	c->rule = -1;
+	if (s->lead != NULL && match_test(s->lead, r)) {
+		c->by = CHOICE_RELEASE;
+		c->led = true;
+		version = s->candidate;
+	} else if ((c->rule = ruleset_find(s->rules, r)) >= 0) {
 		c->by = CHOICE_RULE;
 		version = by_rule(s, r, draw, c);
 		empty_stable =

@@ -1,5 +1,6 @@
 /*
- * Which version takes a request: that of the first matching rule, or by the
+ * Which version takes a request: the candidate, where a match of the release
+ * under way leads to it, else that of the first matching rule, or by the
  * rule's own weights, else that of a sticky cookie that holds, else by the
  * service's weights; then what `empty` says where that version has no ready
  * pod. Weights go by the request's cohort, or exactly where it has none. Any
@@ -13,8 +14,9 @@
 enum choice_by {
 	CHOICE_RULE,
 	CHOICE_WEIGHT,
-	CHOICE_STABLE, /* the wanted version had no pod that is up */
-	CHOICE_STICKY, /* the client's cookie */
+	CHOICE_STABLE,	/* the wanted version had no pod that is up */
+	CHOICE_STICKY,	/* the client's cookie */
+	CHOICE_RELEASE, /* the lead of the release under way */
 };
 
 /* What the version's answer does to the client's sticky cookie. */
@@ -26,17 +28,21 @@ enum choice_cookie {
 
 struct choice {
 	const struct version *version; /* never NULL; may have no ready pod */
-	const struct version *wanted;  /* what rule or weight said */
+	const struct version *wanted;  /* what lead, rule or weight said */
 	int rule; /* index of the rule that decided, -1 when none did */
 	enum choice_by by;
 	bool hashed;	 /* the cohort decided which of the weights */
 	uint64_t bucket; /* its place on [0, 2^64); 0 unless hashed */
 	bool stuck;	 /* a sticky cookie said so, not the weights */
+	bool led;	 /* the release's match said so */
 	enum choice_cookie cookie;
 	struct pod *pod; /* that the cookie names, ready; NULL = any */
 };
 
-/* `now_s`: wall clock, seconds since 1970; only read where sticky_is_on(). */
+/*
+ * Of a service that is not closed. `now_s`: wall clock, seconds since 1970;
+ * only read where sticky_is_on().
+ */
 void choose_version(const struct service *s, const struct request *r,
     uint64_t now_s, struct choice *c);
 /*
@@ -63,6 +69,8 @@ int ruleset_find(const struct ruleset *rs, const struct request *r);
 size_t ruleset_size(const struct ruleset *rs);
 /* A rule's own weights, one per version, in 1/WEIGHT_ONE; NULL: it has none. */
 const uint64_t *ruleset_weights(const struct ruleset *rs, int rule);
+/* Whether a rule names the version, or has a weight for it. */
+bool ruleset_leads(const struct ruleset *rs, size_t version);
 /* For people; see match_describe(). */
 void ruleset_describe(
     const struct ruleset *rs, int rule, char *buf, size_t size);

@@ -14,6 +14,8 @@
 #define DRAW_WEIGHT_MAX (20u * POD_WEIGHT_MAX)
 /* So that the weights of a version add up in 32 bits. */
 #define PODS_MAX 1000000u
+/* Of these a name may resolve to so many; see control/name.h. */
+#define NAME_ADDRESSES_MAX 1000u
 
 struct draw;
 

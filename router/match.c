@@ -21,20 +21,21 @@
  * what a run has used, each begins with a small limit and gets more by
  * factors of REGEX_STEPS_MORE where that was not enough.
  */
-#define REGEX_STEPS	  350000u
-#define REGEX_STEPS_TEXT  1400000u /* for a text that is no value */
-#define REGEX_STEPS_FIRST 2048u
-#define REGEX_STEPS_MORE  4u
-#define REGEX_HEAP_KIB	  1024u
-#define REGEX_STACK_MIN	  (32u * 1024)
-#define REGEX_STACK_MAX	  (512u * 1024)
+#define REGEX_STEPS	   350000u
+#define REGEX_STEPS_TEXT   1400000u /* for a text that is no value */
+#define REGEX_STEPS_WINDOW 40000u   /* for a part of one */
+#define REGEX_STEPS_FIRST  2048u
+#define REGEX_STEPS_MORE   4u
+#define REGEX_HEAP_KIB	   1024u
+#define REGEX_STACK_MIN	   (32u * 1024)
+#define REGEX_STACK_MAX	   (512u * 1024)
 
 /*
  * pcre2 counts its limit anew at each place where a match may begin, so the
  * walk to that place is made part of the pattern: the limit holds for all of
- * them together.
+ * them together. What is found begins behind it.
  */
-#define REGEX_HEAD "(?s:.*?)(?:"
+#define REGEX_HEAD "(?s:.*?)\\K(?:"
 #define REGEX_TAIL ")"
 
 struct pattern {
@@ -188,27 +189,37 @@ pattern_free(struct pattern *p)
 	free(p);
 }
 
-/* Takes what it costs from *steps. */
-static bool
-regex_test(const struct pattern *p, struct span value, uint32_t *steps)
+/*
+ * Looks from a place on. Takes what it costs from *steps; below 0 when there
+ * is nothing, else the runner knows where.
+ */
+static int
+regex_run(const struct pattern *p, struct span value, size_t from,
+    uint32_t options, uint32_t *steps)
 {
 	const char *subject = value.p != NULL ? value.p : "";
 	uint32_t limit = REGEX_STEPS_FIRST;
 	int found;
 
 	if (runner == NULL && (runner = runner_new()) == NULL)
-		return false;
+		return PCRE2_ERROR_NOMEMORY;
 	for (; *steps > 0; limit *= REGEX_STEPS_MORE) {
 		if (limit > *steps)
 			limit = *steps;
 		*steps -= limit;
 		pcre2_set_match_limit(runner->limits, limit);
-		found = pcre2_match(p->code, (PCRE2_SPTR)subject, value.n, 0, 0,
-		    runner->found, runner->limits);
+		found = pcre2_match(p->code, (PCRE2_SPTR)subject, value.n, from,
+		    options, runner->found, runner->limits);
 		if (found != PCRE2_ERROR_MATCHLIMIT)
-			return found >= 0;
+			return found;
 	}
-	return false;
+	return PCRE2_ERROR_MATCHLIMIT;
+}
+
+static bool
+regex_test(const struct pattern *p, struct span value, uint32_t *steps)
+{
+	return regex_run(p, value, 0, 0, steps) >= 0;
 }
 
 static bool
@@ -248,6 +259,18 @@ pattern_find(const struct pattern *p, struct span text)
 
 	CHECK(p->kind == PATTERN_REGEX);
 	return regex_test(p, text, &steps);
+}
+
+bool
+pattern_in_window(
+    const struct pattern *p, struct span window, size_t from, size_t until)
+{
+	uint32_t steps = REGEX_STEPS_WINDOW;
+
+	CHECK(p->kind == PATTERN_REGEX && from <= window.n);
+	return regex_run(p, window, from, until > window.n ? 0 : PCRE2_NOTEOL,
+		   &steps) >= 0 &&
+	       pcre2_get_ovector_pointer(runner->found)[0] < until;
 }
 
 const char *

@@ -59,6 +59,14 @@ bool pattern_test(const struct pattern *p, struct span value);
  * limit four times as high: ten milliseconds at worst, so not for workers.
  */
 bool pattern_find(const struct pattern *p, struct span text);
+/*
+ * The same for a part of a longer text: whether a match begins in it, from
+ * `from` bytes on, which are what came before, and before `until`. With until
+ * beyond its end the text ends there, too. For a window of 2 KiB it takes a
+ * few milliseconds at worst.
+ */
+bool pattern_in_window(
+    const struct pattern *p, struct span window, size_t from, size_t until);
 const char *pattern_text(const struct pattern *p);
 enum pattern_kind pattern_kind(const struct pattern *p);
 

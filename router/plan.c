@@ -243,6 +243,36 @@ change_weights(struct service *s, const struct weight_change *changes, size_t n,
 	return 0;
 }
 
+bool
+plan_raise_epochs(struct plan *p, const char *service, uint32_t epoch)
+{
+	const size_t i = service_index(p, service);
+	struct service *s;
+
+	CHECK_OBJ(p, PLAN_MAGIC);
+	if (i == p->nservices || p->services[i]->epoch >= epoch)
+		return false;
+	s = p->services[i];
+	s->epoch = epoch;
+	for (size_t k = 0; k < s->nversions; k++)
+		s->versions[k].epoch = epoch;
+	return true;
+}
+
+void
+plan_set_epoch(
+    struct plan *p, const char *service, const char *version, uint32_t epoch)
+{
+	const size_t i = service_index(p, service);
+	const struct version *v = NULL;
+
+	CHECK_OBJ(p, PLAN_MAGIC);
+	if (i < p->nservices)
+		v = service_version(p->services[i], version);
+	if (v != NULL)
+		p->services[i]->versions[v->index].epoch = epoch;
+}
+
 struct plan *
 plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size)
@@ -260,6 +290,71 @@ plan_with_weights(const struct plan *old, const char *service,
 	if (s == NULL)
 		return NULL;
 	if (change_weights(s, changes, n, why, why_size) != 0 ||
+	    service_split(s, old->services[index], why, why_size) != 0) {
+		service_drop(s);
+		return NULL;
+	}
+	return plan_replace(old, index, s);
+}
+
+/* -1 with the reason in why when the service has no such version. */
+static int
+find_version(const struct service *s, const char *name, size_t *index,
+    char *why, size_t why_size)
+{
+	const struct version *v = service_version(s, name);
+
+	if (v == NULL) {
+		unknown_version(s, name, why, why_size);
+		return -1;
+	}
+	*index = v->index;
+	return 0;
+}
+
+static int
+change_release(struct service *s, const struct release_change *change,
+    char *why, size_t why_size)
+{
+	size_t candidate = s->nversions;
+
+	CHECK(change->lead == LEAD_NONE || change->candidate != NULL);
+	if (change->stable != NULL &&
+	    find_version(s, change->stable, &s->stable, why, why_size) != 0)
+		return -1;
+	if (change->candidate != NULL &&
+	    find_version(s, change->candidate, &candidate, why, why_size) != 0)
+		return -1;
+	s->closed = change->closed;
+	service_lead(s, change->lead, candidate);
+	if (s->leads != LEAD_AB || s->lead != NULL)
+		return 0;
+	snprintf(why, why_size,
+	    "service \"%s\" has no match in release.ab that could lead to "
+	    "version \"%s\"",
+	    s->name, change->candidate);
+	return -1;
+}
+
+struct plan *
+plan_with_release(const struct plan *old, const char *service,
+    const struct release_change *change, char *why, size_t why_size)
+{
+	const size_t index = service_index(old, service);
+	struct service *s;
+
+	CHECK_OBJ(old, PLAN_MAGIC);
+	if (index == old->nservices) {
+		unknown_service(old, service, why, why_size);
+		return NULL;
+	}
+	snprintf(why, why_size, "out of memory");
+	s = service_copy(old->services[index]);
+	if (s == NULL)
+		return NULL;
+	if (change_release(s, change, why, why_size) != 0 ||
+	    change_weights(
+		s, change->weights, change->nweights, why, why_size) != 0 ||
 	    service_split(s, old->services[index], why, why_size) != 0) {
 		service_drop(s);
 		return NULL;

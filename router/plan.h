@@ -53,6 +53,13 @@ struct version {
 	struct pod_tls *tls; /* held; NULL = in clear text */
 };
 
+/* Which matches of the service's release lead to the candidate. */
+enum release_lead {
+	LEAD_NONE,
+	LEAD_PREVIEW,
+	LEAD_AB,
+};
+
 /* One service as of this plan; immutable once published. */
 struct service {
 	int refs; /* main only */
@@ -60,16 +67,17 @@ struct service {
 	struct version *versions;
 	size_t nversions;
 	size_t stable;
-	uint32_t epoch; /* the highest that a version ever had */
-	struct split *split;
-	struct split *ramp; /* instead, while a version ramps up; or NULL */
+	uint32_t epoch;	     /* the highest that a version ever had */
+	struct split *split; /* NULL, while it is closed, without weights */
+	struct split *ramp;  /* instead, while a version ramps up; or NULL */
 	struct ruleset *rules;
 	struct terms *terms;   /* held; unchanged */
 	struct tally *own;     /* answers the proxy made itself */
 	struct mirror *mirror; /* NULL = it has none */
 	bool closed; /* no version takes requests: they are parked, or 503 */
-	const struct match *lead; /* before all rules; the release's; or NULL */
-	size_t candidate;	  /* that it leads to */
+	enum release_lead leads;
+	const struct match *lead; /* that one of the terms' release; or NULL */
+	size_t candidate; /* to which it leads; nversions = nobody was named */
 };
 
 struct plan {
@@ -102,6 +110,16 @@ void plan_retire(const struct plan *old, const struct plan *new);
 struct plan *plan_hold(struct plan *p);
 void plan_drop(struct plan *p);
 
+/*
+ * Of a plan that is not published yet: the service has come to this epoch, and
+ * so have all its versions. False when it has no such service, or that had come
+ * so far already.
+ */
+bool plan_raise_epochs(struct plan *p, const char *service, uint32_t epoch);
+/* And this version to this one; without either nothing happens. */
+void plan_set_epoch(
+    struct plan *p, const char *service, const char *version, uint32_t epoch);
+
 struct weight_change {
 	const char *version;
 	uint64_t weight;  /* in 1/WEIGHT_ONE */
@@ -118,13 +136,6 @@ struct weight_change {
 struct plan *plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size);
 
-/* Which matches of the service's release lead to the candidate. */
-enum release_lead {
-	LEAD_NONE,
-	LEAD_PREVIEW,
-	LEAD_AB,
-};
-
 /* What a rollout does to its service, all in one plan. */
 struct release_change {
 	const char *stable; /* from now on; NULL = as it is */
@@ -132,14 +143,17 @@ struct release_change {
 	size_t nweights;
 	bool closed; /* no version takes requests */
 	enum release_lead lead;
-	const char *candidate; /* only with a lead */
+	const char *candidate; /* NULL only without a lead: nobody is named */
 };
 
 /*
  * The old plan with that. Weights of 0 for all are fine while it is closed.
- * NULL with the reason in why, as plan_with_weights(), which leaves `closed`
- * and the lead as they are; so do plans for pods, health and, where the
- * versions are still there, plan_build() with `old`.
+ * NULL with the reason in why, as plan_with_weights(), or when the service has
+ * no match for LEAD_AB; without one for LEAD_PREVIEW nobody is led.
+ *
+ * Plans for weights, pods and health leave `closed`, lead and candidate as they
+ * are; so does plan_build() with `old`, by the matches that the service has
+ * then, but for a candidate that is no more and for what leads to it.
  */
 struct plan *plan_with_release(const struct plan *old, const char *service,
     const struct release_change *change, char *why, size_t why_size);

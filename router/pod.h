@@ -72,6 +72,7 @@ struct pod {
 	enum pod_order order;
 	bool kept; /* in the plan to come: see plan_retire() */
 	bool ejected;
+	bool ended; /* of one that we run: its process takes no connections */
 	enum pod_state checked; /* starting, up or down */
 	struct health health;
 	struct outlier_record record;

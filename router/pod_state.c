@@ -52,9 +52,17 @@ follows(const struct pod *p)
 	case POD_ORDER_NONE:
 		break;
 	}
+	if (p->ended)
+		return POD_DOWN;
 	if (p->checked == POD_UP && p->ejected)
 		return POD_EJECTED;
 	return p->checked;
+}
+
+bool
+pod_rests(const struct pod *p)
+{
+	return p->order == POD_ORDER_MAINT || p->ended;
 }
 
 /* It begins to take requests, with a clean record and perhaps cold. */
@@ -73,7 +81,7 @@ pod_settle(struct pod *p, const char *reason)
 	enum pod_state was = p->state;
 
 	CHECK(p->checked <= POD_DOWN);
-	if (p->checked == POD_DOWN)
+	if (p->checked == POD_DOWN || p->ended)
 		p->ejected = false;
 	p->state = follows(p);
 	if (p->state == POD_UP && was != POD_UP)

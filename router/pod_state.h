@@ -42,8 +42,12 @@ const char *pod_state_name(enum pod_state s);
  */
 bool pod_is_known(enum pod_state s);
 
+/* Whether it is not to be checked: ordered to rest, or its process is gone. */
+bool pod_rests(const struct pod *p);
+
 /*
- * Sets the state that follows from pod->order, ->ejected and ->checked; true
+ * Sets the state that follows from pod->order, ->ended, ->ejected and
+ * ->checked; true
  * when it is another one than before. The reason (why, for people) is kept as
  * long as the pod is not up, and may be NULL to leave it as it is. A pod that
  * checks find down is ejected no longer: its way back is theirs.

@@ -71,12 +71,13 @@ is_made_of(const struct service *s, const uint64_t *weights)
 void
 ramp_settle(struct service *s)
 {
+	const bool ramps =
+	    s->terms->ramp_ms > 0 && s->versions[s->stable].nup > 0;
 	uint64_t weights[SPLIT_VERSIONS_MAX];
 	char why[160];
 
 	for (size_t i = 0; i < s->nversions; i++)
-		follow(
-		    &s->versions[i], i != s->stable && s->terms->ramp_ms > 0);
+		follow(&s->versions[i], ramps && i != s->stable);
 	if (!weigh(s, weights)) {
 		split_drop(s->ramp);
 		s->ramp = NULL;

@@ -1,7 +1,7 @@
 /*
  * How a version that had no pod that is up takes its share by and by, when it
- * has one again: the rest of it goes to the stable version meanwhile. Wanted
- * weights stay as they are. Main thread only.
+ * has one again: the rest of it goes to the stable version meanwhile, if that
+ * has pods that are up. Wanted weights stay as they are. Main thread only.
  */
 #ifndef ROUTER_RAMP_H
 #define ROUTER_RAMP_H

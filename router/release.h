@@ -17,7 +17,14 @@ struct match;
 struct schedule;
 
 /* In the order of strategy_at(). */
-#define RELEASE_STRATEGIES 5u
+enum release_strategy {
+	RELEASE_RECREATE,
+	RELEASE_ROLLING,
+	RELEASE_BLUE_GREEN,
+	RELEASE_CANARY,
+	RELEASE_AB,
+	RELEASE_STRATEGIES,
+};
 
 /* What a rollout does that was under way when the process ended. */
 enum on_restart {
@@ -33,7 +40,7 @@ enum hook_kind {
 };
 
 struct hook {
-	char *url;	 /* http://host:port/path, numeric host */
+	char *url; /* http://host:port/path, numeric host, all three there */
 	uint32_t phases; /* bit n: enum rollout_phase n */
 	enum hook_kind kind;
 	uint32_t timeout_ms; /* of one call */
@@ -44,6 +51,7 @@ struct release {
 	const struct strategy_ops *strategy; /* unless a person names one */
 	/* by strategy; each has its own gates */
 	struct strategy_terms terms[RELEASE_STRATEGIES];
+	struct canary_step *steps; /* the terms of canary point there */
 	/* leads to the candidate while blue_green is not switched; or NULL */
 	struct match *preview;
 	/* leads to the candidate while ab compares; or NULL */
@@ -57,8 +65,17 @@ struct release {
 	size_t nhooks;
 };
 
-/* All defaults of docs/config.md; NULL without memory. */
+/*
+ * All defaults of docs/config.md, with which a service has one that the file
+ * does not release: terms that conf has read always have it. NULL without
+ * memory.
+ */
 struct release *release_new(void);
+/*
+ * These are the canary's steps from now on; the array becomes the release's,
+ * those it had are freed.
+ */
+void release_set_steps(struct release *r, struct canary_step *steps, size_t n);
 /* Frees all it points to; NULL is fine. */
 void release_free(struct release *r);
 

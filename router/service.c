@@ -16,6 +16,7 @@
 #include "router/pod_finder.h"
 #include "router/pod_tls.h"
 #include "router/ramp.h"
+#include "router/release.h"
 #include "router/split.h"
 #include "router/sticky_find.h"
 #include "router/sticky_pods.h"
@@ -37,6 +38,18 @@ version_pod(const struct version *v, const struct address *address)
 		if (address_eq(&v->pods[i]->address, address))
 			return v->pods[i];
 	return NULL;
+}
+
+bool
+service_leads(const struct service *s, const struct version *v)
+{
+	const struct mirror_spec *mirror = &s->terms->mirror;
+
+	return v->index == s->stable || v->weight > 0 ||
+	       ruleset_leads(s->rules, v->index) ||
+	       (s->mirror != NULL && mirror->share > 0 &&
+		   mirror->version == v->index) ||
+	       (s->lead != NULL && s->candidate == v->index);
 }
 
 static void
@@ -290,6 +303,41 @@ rules_of(struct service_spec *spec, const struct service *old, char *why,
 	return rules;
 }
 
+void
+service_lead(struct service *s, enum release_lead lead, size_t candidate)
+{
+	const struct release *r = s->terms->release;
+
+	CHECK(candidate < s->nversions ||
+	      (candidate == s->nversions && lead == LEAD_NONE));
+	s->leads = lead;
+	s->candidate = candidate;
+	s->lead = NULL;
+	if (r == NULL)
+		return;
+	if (lead == LEAD_PREVIEW)
+		s->lead = r->preview;
+	else if (lead == LEAD_AB)
+		s->lead = r->ab_match;
+}
+
+/* What a rollout under way has made of the service, from reload to reload. */
+static void
+release_go_on(struct service *s, const struct service *old)
+{
+	const struct version *candidate = NULL;
+
+	if (old != NULL)
+		s->closed = old->closed;
+	if (old != NULL && old->candidate < old->nversions)
+		candidate =
+		    service_version(s, old->versions[old->candidate].name);
+	if (candidate != NULL)
+		service_lead(s, old->leads, candidate->index);
+	else
+		service_lead(s, LEAD_NONE, s->nversions);
+}
+
 struct service *
 service_new(struct service_spec *spec, const struct service *old,
     unsigned nworkers, uint64_t now_us, char *why, size_t why_size)
@@ -313,8 +361,10 @@ service_new(struct service_spec *spec, const struct service *old,
 	s->own = tally_go_on(old != NULL ? old->own : NULL, nworkers);
 	if (s->terms == NULL || s->own == NULL ||
 	    add_versions(s, spec, old, nworkers, now_us) != 0 ||
-	    mirror_make(s, old, nworkers) != 0 ||
-	    service_split(s, old, why, why_size) != 0)
+	    mirror_make(s, old, nworkers) != 0)
+		goto fail;
+	release_go_on(s, old);
+	if (service_split(s, old, why, why_size) != 0)
 		goto fail;
 	if (old == NULL)
 		season(s);
@@ -335,11 +385,13 @@ service_copy(const struct service *old)
 		return NULL;
 	s->stable = old->stable;
 	s->epoch = old->epoch;
-	s->split = split_hold(old->split);
+	s->split = old->split != NULL ? split_hold(old->split) : NULL;
 	s->ramp = old->ramp != NULL ? split_hold(old->ramp) : NULL;
+	s->closed = old->closed;
 	s->rules = ruleset_hold(old->rules);
 	s->terms = terms_hold(old->terms);
 	s->own = tally_hold(old->own);
+	service_lead(s, old->leads, old->candidate);
 	for (size_t i = 0; i < old->nversions; i++)
 		if (version_copy(&s->versions[i], &old->versions[i],
 			s->terms->balance) != 0)
@@ -426,24 +478,25 @@ same_weights(const struct service *a, const struct service *b)
 	return true;
 }
 
+static bool
+has_weight(const struct service *s)
+{
+	for (size_t i = 0; i < s->nversions; i++)
+		if (s->versions[i].weight > 0)
+			return true;
+	return false;
+}
+
 static struct split *
 split_of(const struct service *s, char *why, size_t why_size)
 {
-	uint64_t weights[SPLIT_VERSIONS_MAX], any = 0;
+	uint64_t weights[SPLIT_VERSIONS_MAX];
 	char wrong[160];
 	struct split *split;
 
-	if (s->nversions > SPLIT_VERSIONS_MAX) {
-		snprintf(why, why_size,
-		    "service \"%s\" has %zu versions, at most %u are possible",
-		    s->name, s->nversions, SPLIT_VERSIONS_MAX);
-		return NULL;
-	}
-	for (size_t i = 0; i < s->nversions; i++) {
+	for (size_t i = 0; i < s->nversions; i++)
 		weights[i] = s->versions[i].weight;
-		any |= weights[i];
-	}
-	if (any == 0) {
+	if (!has_weight(s)) {
 		snprintf(why, why_size,
 		    "weights of service \"%s\" add up to 0: at least one "
 		    "version needs a weight above 0",
@@ -461,13 +514,20 @@ int
 service_split(
     struct service *s, const struct service *old, char *why, size_t why_size)
 {
-	struct split *split;
+	const bool none = s->closed && !has_weight(s);
+	struct split *split = NULL;
 
-	if (old != NULL && same_weights(s, old))
+	if (s->nversions > SPLIT_VERSIONS_MAX) {
+		snprintf(why, why_size,
+		    "service \"%s\" has %zu versions, at most %u are possible",
+		    s->name, s->nversions, SPLIT_VERSIONS_MAX);
+		return -1;
+	}
+	if (old != NULL && old->split != NULL && same_weights(s, old))
 		split = split_hold(old->split);
-	else
+	else if (!none)
 		split = split_of(s, why, why_size);
-	if (split == NULL)
+	if (split == NULL && !none)
 		return -1;
 	split_drop(s->split);
 	s->split = split;
@@ -525,7 +585,8 @@ version_settle(struct version *v, const struct terms *terms)
 	for (size_t i = 0; i < v->npods; i++) {
 		struct pod *p = v->pods[i];
 
-		if (v->panic ? !pod_is_known(p->state) : p->state != POD_UP)
+		if (v->panic ? p->ended || !pod_is_known(p->state)
+			     : p->state != POD_UP)
 			continue;
 		atomic_store_explicit(
 		    &p->place, (uint32_t)v->nready, memory_order_relaxed);

@@ -5,12 +5,13 @@
 #ifndef ROUTER_SERVICE_H
 #define ROUTER_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct service;
+#include "router/plan.h"
+
 struct service_spec;
-struct version;
 struct address;
 struct pod;
 struct pod_spec;
@@ -36,10 +37,17 @@ void service_drop(struct service *s);
 
 /*
  * Gives the service the split of its versions' weights: that of `old` when
- * it has the same. -1 with the reason in why.
+ * it has the same; none when it is closed and they are all 0. -1 with the
+ * reason in why.
  */
 int service_split(
     struct service *s, const struct service *old, char *why, size_t why_size);
+
+/*
+ * To which version the release's matches lead, by those that the terms have;
+ * nversions: nobody is named, only without a lead.
+ */
+void service_lead(struct service *s, enum release_lead lead, size_t candidate);
 
 /*
  * The last touch: pods that no check will ever raise are up, and `ready` is
@@ -53,6 +61,12 @@ void service_settle(struct service *s);
  */
 int service_set_pods(struct service *s, const struct version *old,
     const struct pod_spec *pods, size_t n, uint64_t now_us);
+
+/*
+ * Whether requests may lead to it: it is stable, has a weight, or a rule, the
+ * mirror or the release leads to it.
+ */
+bool service_leads(const struct service *s, const struct version *v);
 
 /* The version's pod of that address; or NULL. */
 struct pod *version_pod(const struct version *v, const struct address *address);

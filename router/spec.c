@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "router/launch_spec.h"
 #include "router/match.h"
 #include "router/pod_tls.h"
 #include "router/route.h"
@@ -25,18 +26,35 @@ free_route(struct route_spec *r)
 	route_action_free(r->action);
 }
 
+void
+pod_name_clear(struct pod_name *n)
+{
+	free(n->text);
+	free(n->host);
+	*n = (struct pod_name){0};
+}
+
+static void
+free_version(struct version_spec *v)
+{
+	for (size_t i = 0; i < v->nnames; i++)
+		pod_name_clear(&v->names[i]);
+	free(v->names);
+	free(v->name);
+	free(v->pods);
+	free(v->pod_weights);
+	free(v->pod_orders);
+	pod_tls_drop(v->tls);
+	launch_spec_drop(v->launch);
+}
+
 static void
 free_service(struct service_spec *s)
 {
 	for (size_t i = 0; i < s->nroutes; i++)
 		free_route(&s->routes[i]);
-	for (size_t i = 0; i < s->nversions; i++) {
-		free(s->versions[i].name);
-		free(s->versions[i].pods);
-		free(s->versions[i].pod_weights);
-		free(s->versions[i].pod_orders);
-		pod_tls_drop(s->versions[i].tls);
-	}
+	for (size_t i = 0; i < s->nversions; i++)
+		free_version(&s->versions[i]);
 	for (size_t i = 0; i < s->nrules; i++) {
 		match_free(s->rules[i].match);
 		free(s->rules[i].weights);

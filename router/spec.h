@@ -49,6 +49,14 @@ struct pod_spec {
 	enum pod_order order; /* with which it joins */
 };
 
+/* What resolves to pods of a version. */
+struct pod_name {
+	char *text;	 /* as written: "app.internal:8000" */
+	char *host;	 /* that is asked for */
+	uint16_t port;	 /* of the pods; 0: SRV records say, weights too */
+	uint16_t weight; /* of each pod, 1..POD_WEIGHT_MAX */
+};
+
 /* How to run a pod of a version: see docs/config.md, `launch`. */
 struct launch_spec;
 
@@ -60,6 +68,8 @@ struct version_spec {
 	/* with which they join; NULL = none */
 	enum pod_order *pod_orders;
 	size_t npods;
+	struct pod_name *names; /* that more of them are resolved from */
+	size_t nnames;
 	enum pod_protocol protocol;
 	struct pod_tls *tls;	    /* held; NULL = in clear text */
 	struct launch_spec *launch; /* NULL: its pods are not ours to run */
@@ -96,6 +106,8 @@ struct spec *spec_new(void);
  * key; before it their clients get no cookies. Holds it.
  */
 void spec_stick(struct spec *s, struct sticky_key *k);
+/* Frees its texts. */
+void pod_name_clear(struct pod_name *n);
 /* Frees all it points to; NULL is fine. */
 void spec_free(struct spec *s);
 

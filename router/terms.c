@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "router/match.h"
+#include "router/release.h"
 
 struct terms *
 terms_take(struct terms *from)
@@ -48,5 +50,8 @@ terms_clear(struct terms *t)
 	free(t->sticky.name);
 	sticky_key_drop(t->sticky.key);
 	health_rules_clear(&t->health);
+	pattern_free(t->error_body);
+	match_free(t->error_header);
+	release_free(t->release);
 	*t = (struct terms){0};
 }

@@ -18,12 +18,16 @@
 #include "router/sticky.h"
 
 struct balance_ops;
+struct match;
+struct pattern;
 struct release;
 
 /* What may be retried; bits of retry_spec.on */
 enum {
 	RETRY_CONNECT = 1 << 0,
 	RETRY_RESET = 1 << 1,
+	RETRY_TIMEOUT = 1 << 2,
+	RETRY_STATUS = 1 << 3,
 };
 
 /* Where a retry may go. */
@@ -88,10 +92,12 @@ struct terms {
 	struct load_limits limits;
 	struct sticky sticky;
 	struct mirror_spec mirror;
-	int error_min, error_max; /* statuses that count as errors */
-	uint32_t error_grpc;	  /* bit n: so does grpc-status n */
+	int error_min, error_max;   /* statuses that count as errors */
+	uint32_t error_grpc;	    /* bit n: so does grpc-status n */
+	struct pattern *error_body; /* so do bodies; NULL = none */
+	struct match *error_header; /* and heads; NULL = none */
 	bool empty_stable; /* a version without ready pods: stable, else 503 */
-	struct release *release; /* NULL = all defaults */
+	struct release *release; /* never NULL in terms that conf has read */
 };
 
 /*

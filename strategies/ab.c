@@ -27,8 +27,8 @@ compare(struct strategy_state *s, const struct strategy_terms *t,
 		wish_say(w, PROGRESS_GOING, "%s; %llu s to go", f->why,
 		    (unsigned long long)((t->duration_us - age) / 1000000));
 	else
-		wish_say(w, PROGRESS_WAITING,
-		    "the time is over: promote the candidate, or abort");
+		wish_ask(
+		    w, "the time is over: promote the candidate, or abort");
 }
 
 static void
@@ -47,6 +47,7 @@ advance(struct strategy_state *s, const struct strategy_terms *t,
 
 const struct strategy_ops strategy_ab = {
     .name = "ab",
+    .last = PROMOTED,
     .advance = advance,
     .retreat = stage_return,
 };

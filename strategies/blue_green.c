@@ -28,7 +28,7 @@ preview(struct strategy_state *s, const struct strategy_terms *t,
 	if (!stage_gates(t, f, true, w))
 		return;
 	if (!t->auto_promote && f->verb == VERB_NONE) {
-		wish_say(w, PROGRESS_WAITING, "waiting to be promoted");
+		wish_ask(w, "waiting to be promoted");
 		return;
 	}
 	if (stage_ready(s, t, f, &f->new, f->replicas, w))
@@ -70,6 +70,7 @@ advance(struct strategy_state *s, const struct strategy_terms *t,
 
 const struct strategy_ops strategy_blue_green = {
     .name = "blue_green",
+    .last = STOPPED,
     .advance = advance,
     .retreat = stage_return,
 };

@@ -8,6 +8,12 @@ enum {
 	PROMOTED,
 };
 
+bool
+strategy_canary_promotes(const struct strategy_state *s)
+{
+	return s->stage >= PROMOTE;
+}
+
 /* Pods that carry the share, at least one. */
 static unsigned
 pods_for(uint32_t share, unsigned replicas)
@@ -67,7 +73,7 @@ hold(struct strategy_state *s, const struct strategy_terms *t,
 		    (unsigned long long)((step->hold_us - age + 999999) /
 					 1000000));
 	else if (f->verb == VERB_NONE && step->pause)
-		wish_say(w, PROGRESS_WAITING, "waiting to be promoted");
+		wish_ask(w, "waiting to be promoted");
 	else
 		next_step(s, t, f);
 }
@@ -99,6 +105,7 @@ advance(struct strategy_state *s, const struct strategy_terms *t,
 
 const struct strategy_ops strategy_canary = {
     .name = "canary",
+    .last = PROMOTED,
     .advance = advance,
     .retreat = stage_return,
 };

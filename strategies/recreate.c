@@ -52,6 +52,8 @@ retreat(struct strategy_state *s, const struct strategy_terms *t,
 
 const struct strategy_ops strategy_recreate = {
     .name = "recreate",
+    .last = OVER,
+    .last_back = OVER,
     .advance = advance,
     .retreat = retreat,
 };

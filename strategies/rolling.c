@@ -175,6 +175,8 @@ retreat(struct strategy_state *s, const struct strategy_terms *t,
 
 const struct strategy_ops strategy_rolling = {
     .name = "rolling",
+    .last = ROLL,
+    .last_back = ROLL,
     .advance = advance,
     .retreat = retreat,
 };

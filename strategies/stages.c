@@ -28,6 +28,13 @@ wish_say(struct wish *w, enum strategy_progress progress, const char *fmt, ...)
 	va_end(ap);
 }
 
+void
+wish_ask(struct wish *w, const char *what)
+{
+	wish_say(w, PROGRESS_WAITING, "%s", what);
+	w->person = true;
+}
+
 bool
 stage_ready(const struct strategy_state *s, const struct strategy_terms *t,
     const struct facts *f, const struct version_facts *v, unsigned wanted,
@@ -71,10 +78,10 @@ stage_gates(const struct strategy_terms *t, const struct facts *f,
 		return true;
 	switch (f->verdict) {
 	case VERDICT_FAIL:
-		wish_say(w,
-		    t->on_fail == ON_FAIL_PAUSE ? PROGRESS_WAITING
-						: PROGRESS_FAILED,
-		    "%s", f->why);
+		if (t->on_fail == ON_FAIL_PAUSE)
+			wish_ask(w, f->why);
+		else
+			wish_say(w, PROGRESS_FAILED, "%s", f->why);
 		return false;
 	case VERDICT_NO_DATA:
 		return !wait_for_pass || without_data(t, f, w);
@@ -90,6 +97,7 @@ stage_promote(struct strategy_state *s, const struct strategy_terms *t,
 {
 	w->new_replicas = f->replicas;
 	w->rules = false;
+	w->promoting = true;
 	if (s->stage == first) {
 		if (!stage_ready(s, t, f, &f->new, f->replicas, w))
 			return;

@@ -7,6 +7,9 @@
 
 #include "strategies/strategy.h"
 
+/* Whether a canary has all its steps behind it. */
+bool strategy_canary_promotes(const struct strategy_state *s);
+
 /* The next stage begins now. */
 void stage_enter(
     struct strategy_state *s, const struct facts *f, uint32_t stage);
@@ -17,6 +20,9 @@ uint64_t stage_age(const struct strategy_state *s, const struct facts *f);
 /* What is wanted is said in words. */
 void wish_say(struct wish *w, enum strategy_progress progress, const char *fmt,
     ...) __attribute__((format(printf, 3, 4)));
+
+/* It waits for a person. */
+void wish_ask(struct wish *w, const char *what);
 
 /*
  * Whether so many pods of the version are ready. If not, the wish says how

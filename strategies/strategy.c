@@ -1,5 +1,5 @@
 /* The strategies by name, and what holds for all of them. */
-#include "strategies/strategy.h"
+#include "strategies/stages.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,26 @@ strategy_names(char *buf, size_t size)
 	for (size_t i = 0; i < ALL && used < size; i++)
 		used += (size_t)snprintf(buf + used, size - used, "%s%s",
 		    i > 0 ? ", " : "", all[i]->name);
+}
+
+bool
+strategy_knows(
+    const struct strategy_ops *ops, const struct strategy_state *s, bool back)
+{
+	return s->stage <= (back ? ops->last_back : ops->last);
+}
+
+bool
+strategy_fit(struct strategy_state *s, const struct strategy_terms *t)
+{
+	const uint32_t most = strategy_canary_promotes(s)
+				  ? (uint32_t)t->nsteps
+				  : (uint32_t)t->nsteps - 1;
+
+	if (t->ops != &strategy_canary || t->nsteps == 0 || s->step <= most)
+		return false;
+	s->step = most;
+	return true;
 }
 
 /* A version without a ready pod would only answer 503. */

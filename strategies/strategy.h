@@ -122,12 +122,15 @@ struct wish {
 	bool closed; /* no version takes requests: they wait, or get 503 */
 	bool rules;  /* the strategy's own matches lead to the candidate */
 	enum strategy_progress progress;
+	bool person;	      /* what it waits for is a person */
+	bool promoting;	      /* the end has begun: no gate is asked any more */
 	unsigned step, steps; /* for people; 0 of 0: it has none */
 	char reason[160];     /* for people */
 };
 
 struct strategy_ops {
-	const char *name; /* the word in the config */
+	const char *name;	  /* the word in the config */
+	uint32_t last, last_back; /* stages: of advance, of retreat */
 	/* Towards the candidate. */
 	void (*advance)(struct strategy_state *s,
 	    const struct strategy_terms *t, const struct facts *f,
@@ -150,6 +153,15 @@ const struct strategy_ops *strategy_find(const char *name);
 const struct strategy_ops *strategy_at(size_t i);
 /* All words, comma-separated, for error messages. */
 void strategy_names(char *buf, size_t size);
+
+/* Whether a state that was stored can be one of this strategy's. */
+bool strategy_knows(
+    const struct strategy_ops *ops, const struct strategy_state *s, bool back);
+/*
+ * The terms are others than before: a step that they do not have any more
+ * becomes the last one. True when that was so.
+ */
+bool strategy_fit(struct strategy_state *s, const struct strategy_terms *t);
 
 /*
  * The two ways of asking. Whatever the strategy wants, no share goes to a

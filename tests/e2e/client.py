@@ -288,3 +288,18 @@ class Load:
             if since is None or d.began >= since:
                 found[d.version] = found.get(d.version, 0) + 1
         return found
+
+
+class Paced:
+    """Requests at a steady rate, whatever becomes of them."""
+
+    def __init__(self, port, rate, connections):
+        self.load = Load(port, connections)
+        self.gap = connections / rate
+        exchange = self.load.exchange
+
+        async def paced(reader, writer, one):
+            done = await exchange(reader, writer, one)
+            await asyncio.sleep(self.gap)
+            return done
+        self.load.exchange = paced

@@ -41,9 +41,10 @@ def pod(loop, ports):
     """A function that starts a scripted pod."""
     started = []
 
-    def start(respond=pods_module.echo, raw=None, port=None, context=None):
+    def start(respond=pods_module.echo, raw=None, port=None, context=None,
+              **options):
         p = pods_module.Pod(loop, port or ports.reserve(), respond, raw,
-                            context)
+                            context, **options)
         started.append(p)
         return p
     yield start

@@ -89,8 +89,9 @@ class Pod:
     coroutine function; `raw(reader, writer)` takes the connection over. With
     a `context` it speaks TLS."""
 
-    def __init__(self, loop, port, respond=echo, raw=None, context=None):
-        self.loop, self.port = loop, port
+    def __init__(self, loop, port, respond=echo, raw=None, context=None,
+                 host="127.0.0.1"):
+        self.loop, self.port, self.host = loop, port, host
         self.respond, self.raw, self.context = respond, raw, context
         self.connections = 0
         self.resumed = 0  # of these, by a TLS session
@@ -103,7 +104,7 @@ class Pod:
         self.server = self.loop.call(self.open())
 
     async def open(self):
-        return await asyncio.start_server(self.serve, "127.0.0.1", self.port,
+        return await asyncio.start_server(self.serve, self.host, self.port,
                                           backlog=512, limit=1 << 20,
                                           ssl=self.context)
 

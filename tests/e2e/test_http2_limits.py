@@ -3,14 +3,15 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 
-from h2client import CANCEL, CODES, REFUSED, H2Client
+from h2client import CALM, CANCEL, CODES, REFUSED, H2Client, whole_frames
 from harness import PATIENCE, SAN, wait_for
 from pods import Asked, answer, app_answer
-from rawh2 import (GET, GOAWAY, SETTINGS, RawH2, headers, settings,
-                   window_update)
+from rawh2 import (END_STREAM, GET, GOAWAY, PREFACE, RST_STREAM, SETTINGS,
+                   RawH2, headers, reset, settings, window_update)
 
 MIB = 1 << 20
 
@@ -254,6 +255,57 @@ def test_a_cancelled_stream_leaves_the_pod_too(plain):
     assert p.version("v1")["errors"] == 0
 
 
+BODY = bytes(400000)
+
+
+def test_frames_that_cross_a_reset_may_be_answered_with_more(plain):
+    """One for each, and one that crosses the end; beyond it is a flood."""
+    p = plain(lambda asked: answer(200, BODY))
+    with RawH2(p.port, first=settings((4, 1 << 20))) as c:
+        c.send(window_update(0, 1 << 20) + headers(1))
+        c.until(lambda g: g.stream == 1 and g.flags & END_STREAM, "its end")
+        frames = sum(g.stream == 1 for g in c.seen)
+        assert frames > 4
+        c.send(reset(1) * (1 + frames))
+        c.send(headers(3))
+        assert c.status(3) == 200
+        c.until(lambda g: g.stream == 3 and g.flags & END_STREAM, "its end")
+        frames = sum(g.stream == 3 for g in c.seen)
+        c.send(reset(1) * (frames + 100))
+        c.ping()
+        c.send(reset(1))
+        assert c.goaway() == CALM
+
+
+class Sending(H2Client):
+    """Knows how many resets it has sent."""
+    resets = 0
+
+    def flush(self):
+        data = self.h2.data_to_send()
+        frames = whole_frames(bytearray(data.removeprefix(PREFACE)))
+        self.resets += sum(kind == RST_STREAM for kind, _ in frames)
+        if data:
+            self.socket.sendall(data)
+
+
+def test_resets_of_a_well_known_client(plain):
+    """Python's h2 sends one for each frame of a stream that it has reset."""
+    p = plain(lambda asked: answer(200, BODY))
+    with Sending(p.port, settings={CODES.INITIAL_WINDOW_SIZE: 1 << 20}) as c:
+        c.h2.increment_flow_control_window(1 << 20)
+        stream = c.start(end=True)
+        c.until(lambda: c.replies[stream].body, "a first piece")
+        wait_for(lambda: len(c.socket.recv(MIB, socket.MSG_PEEK)) > 50000,
+                 "more is on its way")
+        c.h2.reset_stream(stream, CANCEL)
+        c.flush()
+        assert len(c.ask().body) == len(BODY)
+        assert c.resets > 3
+        c.ping()
+        assert c.goaway is None
+
+
 def test_a_pod_that_breaks_off_resets_the_stream_only(plain):
     async def cut(reader, writer):
         while True:
@@ -297,19 +349,22 @@ def test_graceful_stop(door):
 
 
 def test_requests_cross_the_goaway(plain):
-    """Each stream that the final GOAWAY covers is answered."""
+    """Each stream that the final GOAWAY covers is answered; and it comes,
+    however busy the client is, and though it never answers the PING."""
     p = plain(lambda asked: app_answer("1"))
     done, last = [], []
 
     def load():
         with RawH2(p.port) as c:
+            c.send(window_update(0, 1 << 30))
             try:
                 while True:
                     n = 1 + 2 * len(done)
                     c.send(headers(n))
                     done.append(c.status(n))
             except (OSError, EOFError):
-                last.extend(int.from_bytes(g.payload[:4], "big")
+                last.extend((int.from_bytes(g.payload[:4], "big"),
+                             int.from_bytes(g.payload[4:8], "big"))
                             for g in c.seen if g.kind == GOAWAY)
     t = threading.Thread(target=load)
     t.start()
@@ -317,5 +372,5 @@ def test_requests_cross_the_goaway(plain):
     p.signal(signal.SIGTERM)
     assert p.wait() == 0
     t.join(PATIENCE)
-    assert last, "no GOAWAY"
-    assert set(done) == {200} and 2 * len(done) - 1 >= last[-1]
+    assert [code for _, code in last] == [0, 0], last
+    assert set(done) == {200} and 2 * len(done) - 1 >= last[-1][0]

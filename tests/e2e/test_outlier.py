@@ -3,15 +3,15 @@
 A client here asks again as soon as it has its answer, so with C connections
 at most C requests are under way. A pod is passed over by all workers from its
 n-th error in a row on; those that it has by then may still fail. So a pod
-that fails whatever it gets costs at most n - 1 + C requests, and none that a
-retry may save.
+that fails whatever it gets costs at most n - 1 + C requests, and with one
+retry of whatever failed none.
 """
 import signal
 import time
 
 import pytest
 
-from client import Client, Load, get, request
+from client import Client, Load, Paced, get, request
 from harness import SAN, wait_for
 from pods import answer
 from test_vanish import vanish
@@ -33,7 +33,8 @@ def rules(**other):
 def start(shop, ports, attempts=0, config=None, **service):
     service.setdefault("outlier", rules())
     return shop({"v1": ports}, config=config, service={
-        "retry": {"attempts": attempts, "budget": "100%"}, **service})
+        "retry": {"attempts": attempts, "budget": "100%", "on": [
+            "connect", "reset", "timeout", "status"]}, **service})
 
 
 def reason(p, port, version="v1"):
@@ -131,8 +132,7 @@ def test_a_refusing_pod_gets_nothing_before_it_is_ejected(shop, app, ports):
 
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_a_pod_that_hangs(shop, app, attempts):
-    """Frozen by SIGSTOP: it accepts and says nothing. A request that a pod
-    may be working on is not sent again, so retries do not help here."""
+    """Frozen by SIGSTOP: it accepts and says nothing."""
     apps = [app("1") for _ in range(3)]
     p = start(shop, [a.port for a in apps], attempts,
               config={"timeouts": {"response": f"{PATIENT}s"}})
@@ -146,14 +146,15 @@ def test_a_pod_that_hangs(shop, app, attempts):
     finally:
         apps[0].process.send_signal(signal.SIGCONT)
     failed = load.failures()
-    assert len(failed) <= BOUND_DYING
+    assert len(failed) <= (0 if attempts else BOUND_DYING)
     assert all(what == 504 for what, _ in failed), failed
     assert "errors in a row" in reason(p, apps[0].port)
 
 
-def test_a_pod_that_answers_500(shop, moody):
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_a_pod_that_answers_500(shop, moody, attempts):
     pods = [moody() for _ in range(3)]
-    p = start(shop, [x.port for x in pods])
+    p = start(shop, [x.port for x in pods], attempts)
     load = Load(p.port, CONNECTIONS).start()
     load.wait(50)
     pods[0].status = 500
@@ -161,7 +162,7 @@ def test_a_pod_that_answers_500(shop, moody):
     since = pods[0].served
     load.wait(200)
     load.stop()
-    assert len(load.failures()) <= BOUND_DYING
+    assert len(load.failures()) <= (0 if attempts else BOUND_DYING)
     assert pods[0].served == since
     assert ejections(p) == 1
 
@@ -196,8 +197,9 @@ def test_client_aborts_are_no_errors(shop, pod):
     assert ejections(p) == 0
 
 
-@pytest.mark.parametrize("everywhere", [False, True])
-def test_500_for_one_path_only(shop, pod, everywhere):
+@pytest.mark.parametrize("everywhere,attempts",
+                         [(False, 0), (False, 1), (True, 0)])
+def test_500_for_one_path_only(shop, pod, everywhere, attempts):
     """Never many in a row: the share of errors tells, compared with the
     others'. What all pods fail alike is the application's fault."""
     def respond(broken):
@@ -206,7 +208,7 @@ def test_500_for_one_path_only(shop, pod, everywhere):
             return answer(500 if bad else 200)
         return answers
     pods = [pod(respond(everywhere or i == 0)) for i in range(3)]
-    p = start(shop, [x.port for x in pods], balance="round_robin",
+    p = start(shop, [x.port for x in pods], attempts, balance="round_robin",
               outlier=rules(consecutive_errors=0, error_ratio="20%",
                             window="2s", min_requests=20))
     loads = [Load(p.port, 2, data=request(path=path)).start()
@@ -222,15 +224,17 @@ def test_500_for_one_path_only(shop, pod, everywhere):
         assert "others 0%" in reason(p, pods[0].port)
     for load in loads:
         load.stop()
+        assert attempts == 0 or load.failures() == []
 
 
 def test_a_pod_that_flaps(shop, app):
-    """Dies and comes back every second: with one retry nobody notices."""
+    """Dies and comes back every second for a minute: with one retry nobody
+    notices."""
     apps = [app("1") for _ in range(3)]
     p = start(shop, [a.port for a in apps], 1,
               outlier=rules(eject="1s", max_eject="2s"))
-    load = Load(p.port, CONNECTIONS).start()
-    end = time.monotonic() + 10
+    load = Paced(p.port, 200, CONNECTIONS).load.start()
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         apps[0].kill()
         time.sleep(0.5)

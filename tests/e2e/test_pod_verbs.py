@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 import websockets
 
-from client import Client, Load, get, request
+from client import Client, Load, Paced, get, request
 from h2client import H2Client
 from h2pod import Answer
 from harness import PATIENCE, SAN, App, wait_for
@@ -115,7 +115,7 @@ def test_each_verb_by_cli(shop, app):
           check=True)
     assert listed(p)[extra] == {
         "address": address(extra), "state": "up", "inflight": 0, "reason": "",
-        "weight": 3, "source": "run_time", "removing": False}
+        "weight": 3, "source": "run_time", "removing": False, "names": []}
     out = p.cli("pod", "drain", "shop", "v1", address(one), check=True).stdout
     assert "draining" in out and "ordered to drain" in out
     p.cli("pod", "maint", "shop", "v1", address(two), check=True)
@@ -706,21 +706,6 @@ def test_events_say_it(shop, app):
 
 
 # A release by hand
-
-class Paced:
-    """Requests at a steady rate, whatever becomes of them."""
-
-    def __init__(self, port, rate, connections):
-        self.load = Load(port, connections)
-        self.gap = connections / rate
-        exchange = self.load.exchange
-
-        async def paced(reader, writer, one):
-            done = await exchange(reader, writer, one)
-            await asyncio.sleep(self.gap)
-            return done
-        self.load.exchange = paced
-
 
 def test_ten_pods_restarted_one_by_one_under_load(shop, ports):
     """Drain, wait, stop, start, ready: nobody notices."""

@@ -2,6 +2,7 @@
 import pytest
 
 from client import Client, Load, get
+from h2pod import Answer
 from pods import answer, app_answer
 
 BODY = b"0123456789" * 1000
@@ -25,9 +26,11 @@ def version_of(reply):
     return reply.json()["appVersion"]
 
 
-def start(shop, versions, weights, stable="v1", workers=1, **retry):
+def start(shop, versions, weights, stable="v1", workers=1, protocol="h1",
+          **retry):
     return shop(versions, workers=workers, service={
         "weights": weights, "stable": stable, "balance": "round_robin",
+        "protocol": protocol,
         "retry": {"budget": "100%", **retry}})
 
 
@@ -192,3 +195,98 @@ def test_no_post_is_sent_twice(shop, pod):
                 c.ask("POST", body=b"once" if i % 2 else b"").status)
     assert statuses.count(502) == len(broken.asked) == 10
     assert len(good.asked) == 10 and retries(p) == 0
+
+
+# what an error of the pod itself leads to
+
+def test_a_status_is_retried_where_it_may_be(shop, pod):
+    """The client sees the other pod's answer; the version has both."""
+    broken = pod(lambda asked: answer(503, b"no" * 50000))
+    good = named(pod, "1")
+    p = start(shop, {"v1": [broken.port, good.port]}, {"v1": 1},
+              on=["status"])
+    for _ in range(10):
+        assert version_of(get(p.port)) == "1"
+    assert len(good.asked) == 10
+    assert retries(p) == len(broken.asked) > 0
+    assert p.version("v1")["errors"] == len(broken.asked)
+    assert p.version("v1")["requests"] == 10 + len(broken.asked)
+    p.wait_idle()
+
+
+def test_the_last_status_is_the_clients(shop, pod):
+    pods = [pod(lambda asked: answer(500, "mine")) for _ in range(3)]
+    p = start(shop, {"v1": [x.port for x in pods]}, {"v1": 1},
+              on=["status"], attempts=2)
+    reply = get(p.port)
+    assert reply.status == 500 and reply.body == b"mine"
+    assert sum(len(x.asked) for x in pods) == 3
+
+
+def test_only_statuses_that_count_as_errors(shop, pod):
+    odd = pod(lambda asked: answer(404, "none"))
+    p = start(shop, {"v1": [odd.port, named(pod, "1").port]}, {"v1": 1},
+              on=["status"])
+    assert 404 in [get(p.port).status for _ in range(6)]
+    assert retries(p) == 0
+
+
+def test_a_status_of_a_post_is_the_clients(shop, pod):
+    broken = pod(lambda asked: answer(500, "mine"))
+    p = start(shop, {"v1": [broken.port, named(pod, "1").port]}, {"v1": 1},
+              on=["status", "timeout", "reset"])
+    statuses = []
+    for _ in range(6):
+        with Client(p.port) as c:
+            statuses.append(c.ask("POST", body=BODY).status)
+    assert statuses.count(500) == len(broken.asked) > 0
+    assert retries(p) == 0
+
+
+def test_a_status_before_the_body_is_there(shop, pod):
+    """The pod answers the head; what it got of the body goes on elsewhere,
+    and so does what follows."""
+    def early(reader, writer):
+        async def talk():
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer(500))
+            await writer.drain()
+            await reader.read()
+        return talk()
+    broken = pod(raw=early)
+    good = pod(lambda asked: answer(200, asked.body))
+    p = start(shop, {"v1": [broken.port, good.port]}, {"v1": 1},
+              on=["status"])
+    for _ in range(4):
+        with Client(p.port) as c:
+            c.send(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n"
+                   b"\r\n" + BODY[:3000])
+            c.send(BODY[3000:])
+            reply = c.response()
+            assert reply.status == 200 and reply.body == BODY
+    assert retries(p) > 0
+
+
+def test_a_silent_pods_request_goes_elsewhere(shop, pod):
+    silent = pod(raw=lambda reader, writer: reader.read())
+    good = named(pod, "1")
+    p = shop({"v1": [silent.port, good.port]}, workers=1,
+             config={"timeouts": {"response": "300ms"}},
+             service={"balance": "round_robin",
+                      "retry": {"on": ["timeout"], "budget": "100%"}})
+    for _ in range(4):
+        assert version_of(get(p.port)) == "1"
+    assert retries(p) > 0
+    assert p.version("v1")["errors"] == retries(p)
+
+
+def test_a_status_over_http2(shop, h2_pod):
+    """A stream is given up for one on another trunk."""
+    pods = [h2_pod(lambda asked: Answer(503, b"no" * 50000)),
+            h2_pod(lambda asked: Answer(200, b"yes"))]
+    p = start(shop, {"v1": [x.port for x in pods]}, {"v1": 1},
+              protocol="h2c", on=["status"])
+    for _ in range(6):
+        assert get(p.port).body == b"yes"
+    assert retries(p) == len(pods[0].asked) > 0
+    p.wait_idle()

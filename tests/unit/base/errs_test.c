@@ -37,7 +37,9 @@ test_rows(void **state)
 		/* Only where no answer has begun, and never a full house. */
 		if (err_may_retry((enum err)e))
 			assert_true(err_reason((enum err)e) == REASON_CONNECT ||
-				    err_reason((enum err)e) == REASON_RESET);
+				    err_reason((enum err)e) == REASON_RESET ||
+				    err_reason((enum err)e) == REASON_TIMEOUT ||
+				    err_reason((enum err)e) == REASON_STATUS);
 	}
 }
 
@@ -59,11 +61,12 @@ test_some(void **state)
 	    {ERR_HEAD_TOO_LARGE, 431, false, REASON_NONE},
 	    {ERR_CONNECT_FAILED, 502, true, REASON_CONNECT},
 	    {ERR_POD_RESET, 502, true, REASON_RESET},
+	    {ERR_POD_STATUS, 502, true, REASON_STATUS},
 	    {ERR_BAD_RESPONSE, 502, false, REASON_RESET},
 	    {ERR_NO_POD, 503, false, REASON_NO_POD},
 	    {ERR_CLIENT_LIMIT, 503, false, REASON_NONE},
 	    {ERR_CONNECT_TIMEOUT, 504, true, REASON_CONNECT},
-	    {ERR_RESPONSE_TIMEOUT, 504, false, REASON_TIMEOUT},
+	    {ERR_RESPONSE_TIMEOUT, 504, true, REASON_TIMEOUT},
 	    {ERR_CLIENT_ABORT, 0, false, REASON_CLIENT_ABORT},
 	};
 
@@ -79,7 +82,7 @@ static void
 test_labels(void **state)
 {
 	static const char *const labels[REASON_COUNT] = {"", "status", "body",
-	    "connect", "timeout", "reset", "no_pod", "client_abort",
+	    "header", "connect", "timeout", "reset", "no_pod", "client_abort",
 	    "queue_full", "queue_timeout"};
 
 	(void)state;

@@ -96,6 +96,25 @@ test_many_rows(void **state)
 	expect_table(t, 0, expected);
 }
 
+/* A character of several bytes takes one column. */
+static void
+test_utf8(void **state)
+{
+	struct table *t = table_new(titles, 3);
+
+	(void)state;
+	table_cell(t, "v1 \xe2\x86\x92 v2");
+	table_cell(t, "\xc3\xa9");
+	table_cell(t, "x");
+	table_cell(t, "a");
+	table_cell(t, "1");
+	table_cell(t, "y");
+	expect_table(t, 0,
+	    "NAME     COUNT  REASON\n"
+	    "v1 \xe2\x86\x92 v2      \xc3\xa9  x\n"
+	    "a            1  y\n");
+}
+
 int
 main(void)
 {
@@ -104,6 +123,7 @@ main(void)
 	    cmocka_unit_test(test_alignment),
 	    cmocka_unit_test(test_empty_cells),
 	    cmocka_unit_test(test_many_rows),
+	    cmocka_unit_test(test_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,9 +24,9 @@
 #define REST "services: {s: {versions: {v: {pods: []}}}}\n"
 #define WANT_ADDRESS \
 	"expected an address such as 127.0.0.1:8080 or [::1]:8080, found "
-#define WANT_POD                                                     \
-	"expected an address such as 127.0.0.1:8080, [::1]:8080 or " \
-	"unix:/run/app.sock, found "
+#define WANT_POD                                                   \
+	"expected an address such as 127.0.0.1:8080, [::1]:8080, " \
+	"app.internal:8080 or unix:/run/app.sock, found "
 #define WANT_BUDGET                                                         \
 	"expected a percentage from 0% to 100% with at most two decimals, " \
 	"found "

@@ -11,10 +11,10 @@ static const struct row whole_file[] = {
     {"# only this\n", "1:1: the file is empty, expected a map with at least "
 		      "the keys listen and services\n"},
     {"hello", "1:1: expected a map with the keys listen, admin, state, workers, "
-	      "timeouts, limits, forward, access_log, services, found a "
+	      "timeouts, limits, forward, resolver, access_log, services, found a "
 	      "string\n"},
     {"[a]", "1:1: expected a map with the keys listen, admin, state, workers, "
-	    "timeouts, limits, forward, access_log, services, found a "
+	    "timeouts, limits, forward, resolver, access_log, services, found a "
 	    "list\n"},
     {"{}", "1:1: missing key \"listen\"\n1:1: missing key \"services\"\n"},
     {TOP, "1:1: missing key \"services\"\n"},
@@ -23,7 +23,7 @@ static const struct row whole_file[] = {
 	"2:1: unknown key \"listne\", did you mean \"listen\"?\n"},
     {TOP "backend: 1\n" REST,
 	"2:1: unknown key \"backend\", known: listen, admin, state, workers, "
-	"timeouts, limits, forward, access_log, services\n"},
+	"timeouts, limits, forward, resolver, access_log, services\n"},
     {TOP "workers: 1\nworkers: 2\n" REST,
 	"3:1: duplicate key \"workers\", first on line 2\n"},
     {TOP "services:\n", "2:10: expected a map of services, found nothing\n"},
@@ -43,7 +43,7 @@ static const struct row whole_file[] = {
 	"5:14: " NO_WEIGHT "\n"
 	"6:9: expected at least one listener\n"
 	"7:1: unknown key \"who\", known: listen, admin, state, workers, "
-	"timeouts, limits, forward, access_log, services\n"},
+	"timeouts, limits, forward, resolver, access_log, services\n"},
 };
 
 static const struct row top_keys[] = {
@@ -143,26 +143,26 @@ static const struct row versions[] = {
     {TOP "services: {s: }\n",
 	"2:15: expected a map with the keys routes, versions, protocol, tls, "
 	"stable, weights, rules, cohort, sticky, balance, health, outlier, panic, "
-	"slow_start, ramp, errors, retry, limits, mirror, empty, found nothing\n"},
+	"slow_start, ramp, errors, retry, limits, mirror, empty, release, found nothing\n"},
     {TOP "services: {s: {versions: {}}}\n",
 	"2:26: expected 1 to 255 versions, found 0\n"},
     {TOP "services: {s: {versions: [v1]}}\n",
 	"2:26: expected a map of versions, found a list\n"},
     {TOP "services: {s: {versions: {v1: }}}\n",
-	"2:31: expected a map with the keys pods, protocol, tls, found "
-	"nothing\n"},
+	"2:31: expected a map with the keys pods, protocol, tls, launch, "
+	"found nothing\n"},
     {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
 	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
 	"\"-\", found \"v/1\"\n"},
     {TOP "services: {s: {versions: {v1: {}}}}\n",
 	"2:31: missing key \"pods\"\n"},
-    {TOP "services: {s: {versions: {v1: {launch: {command: [a]}}}}}\n",
-	"2:32: \"launch\" " NOT_YET "\n"},
     {TOP "services: {s: {versions: {v1: {pods: 127.0.0.1:1}}}}\n",
 	"2:38: expected a list of addresses, found a string\n"},
     {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, a, "
 	 "127.0.0.1:1, [b], 127.0.0.1:2, 127.0.0.1:1]}}}}\n",
-	"2:52: " WANT_POD "\"a\"\n"
+	"2:52: expected a name and a port such as app.internal:8080, or one "
+	"that SRV records are asked of, such as srv:app.internal or "
+	"_http._tcp.app.internal, found \"a\"\n"
 	"2:55: duplicate address \"127.0.0.1:1\", first on line 2\n"
 	"2:68: " WANT_POD "a list\n"
 	"2:86: duplicate address \"127.0.0.1:1\", first on line 2\n"},
@@ -206,8 +206,7 @@ static const struct row service_keys[] = {
     {SHOP "    cohort: request\n    balance: random\n    health: {}\n"
 	  "    errors: {}\n    retry: {version: same, on: []}\n"
 	  "    empty: 503\n", ""},
-    {SHOP "    release: {}\n",
-	"5:5: \"release\" " NOT_YET "\n"},
+    {SHOP "    release: {}\n", ""},
     {SHOP "    balance: hash\n",
 	"5:14: expected what to hash, as in {hash: client}\n"},
     {SHOP "    balance: {hash: path}\n",
@@ -242,15 +241,30 @@ static const struct row service_keys[] = {
 	"5:100: expected one of starting, up, found \"down\"\n"},
     {SHOP "    errors: {status: 500-600, body: x}\n",
 	"5:22: expected a status such as 500, or a range such as 500-599, "
-	"found \"500-600\"\n"
-	"5:31: \"body\" " NOT_YET "\n"},
-    {SHOP "    retry: {attempts: 11, on: [connect, timeout], version: v2, "
+	"found \"500-600\"\n"},
+    {SHOP "    errors: {body: \"a(b\", header: 500}\n",
+	"5:20: missing closing parenthesis at offset 3\n"
+	"5:35: expected a map from header names to values, or a list of such "
+	"maps, found a string\n"},
+    {SHOP "    errors: {body: [x], header: {\"a b\": x, X: {regex: \"(\"}}}"
+	  "\n",
+	"5:20: expected a Perl-compatible regular expression, found a list\n"
+	"5:34: expected the name of a header, found \"a b\"\n"
+	"5:55: missing closing parenthesis at offset 1\n"},
+    {SHOP "    errors: {body: \"\", header: {}}\n",
+	"5:32: expected at least one header\n"},
+    {SHOP "    errors: {header: []}\n", "5:22: expected at least one map\n"},
+    {SHOP "    errors: {header: [{X: {prefix: e}}, {Y: z}], body: \"^x$\"}\n",
+	""},
+    {SHOP "    retry: {attempts: 11, on: [connect, timeouts], version: v2, "
 	  "budget: 20, body_bytes: 16385KiB}\n",
 	"5:23: expected an integer from 0 to 10, found \"11\"\n"
-	"5:41: expected connect or reset, found \"timeout\"\n"
-	"5:60: expected one of same, stable, any, found \"v2\"\n"
-	"5:72: " WANT_BUDGET "\"20\"\n"
-	"5:88: expected a size from 0 to 16MiB, found \"16385KiB\"\n"},
+	"5:41: expected connect, reset, timeout or status, found "
+	"\"timeouts\"\n"
+	"5:61: expected one of same, stable, any, found \"v2\"\n"
+	"5:73: " WANT_BUDGET "\"20\"\n"
+	"5:89: expected a size from 0 to 16MiB, found \"16385KiB\"\n"},
+    {SHOP "    retry: {on: [status, timeout, reset, connect]}\n", ""},
     {SHOP "    retry: {version: any, budget: 0%, body_bytes: 16MiB}\n", ""},
     {SHOP "    retry: {version: stable, budget: 0.01%}\n", ""},
     {SHOP "    retry: {budget: 0.001%}\n",
@@ -259,7 +273,7 @@ static const struct row service_keys[] = {
 	"5:21: " WANT_BUDGET "\"100.01%\"\n"},
     {SHOP "    retry: {budget: -1%}\n", "5:21: " WANT_BUDGET "\"-1%\"\n"},
     {SHOP "    retry: {on: connect}\n",
-	"5:17: expected a list of connect and reset, found a string\n"},
+	"5:17: expected a list of connect, reset, timeout and status, found a string\n"},
     {SHOP "    limits: {}\n", ""},
     {SHOP "    limits: {pending_connects: 1, queue: 1000000,\n"
 	  "      queue_timeout: 1d}\n", ""},

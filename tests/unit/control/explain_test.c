@@ -413,6 +413,94 @@ test_pods(void **state)
 	room_free(&room);
 }
 
+static const char releasing[] =
+    "listen: [ { address: 127.0.0.1:8080 } ]\n"
+    "services:\n"
+    "  shop:\n"
+    "    routes: [ { path: / } ]\n"
+    "    versions:\n"
+    "      v1: { pods: [127.0.0.1:9101] }\n"
+    "      v2: { pods: [127.0.0.1:9201] }\n"
+    "      v3: { pods: [] }\n"
+    "    stable: v1\n"
+    "    rules: [ { match: { header: { X-To: two } }, version: v1 } ]\n"
+    "    release:\n"
+    "      strategy: recreate\n"
+    "      recreate: { park: 30s, park_limit: 50 }\n"
+    "      blue_green: { preview: { header: { X-To: two } } }\n"
+    "      ab: { match: { header: { X-To: two } } }\n"
+    "  bare:\n"
+    "    routes: [ { path: /bare } ]\n"
+    "    versions: { v1: { pods: [127.0.0.1:9301] } }\n";
+
+#define LEADS_TO(service, path)                                        \
+	"The most special route that takes the request, any host and " \
+	"prefix " path ", leads to service " service "."
+#define BEFORE_RULES ", before rules, cookies and weights."
+
+/* What a rollout does is told where it decides, and nothing else then. */
+static void
+test_releases(void **state)
+{
+	static const struct {
+		struct release_change change;
+		const char *service, *version;
+		enum err answer;
+		const char *reason;
+	} told[] = {
+	    {{.lead = LEAD_PREVIEW, .candidate = "v2"}, "shop", "v2", ERR_NONE,
+		LEADS_TO("shop", "/") " The preview of the release leads to "
+				      "version v2" BEFORE_RULES
+				      " 1 of 1 pods of v2 is up; "
+				      "least_request picks."},
+	    {{.lead = LEAD_AB, .candidate = "v3"}, "shop", "v1", ERR_NONE,
+		LEADS_TO("shop", "/") " The match of the release leads to "
+				      "version v3" BEFORE_RULES
+				      " v3 has no pods, so stable v1 "
+				      "stands in. 1 of 1 pods of v1 is up; "
+				      "least_request picks."},
+	    {{.closed = true, .candidate = "v2", .lead = LEAD_AB}, "shop", NULL,
+		ERR_NONE,
+		LEADS_TO("shop", "/") " No version takes requests: "
+				      "the release of v2 parks them for up to "
+				      "30s, 50 at a time."},
+	    {{.closed = true}, "shop", NULL, ERR_NONE,
+		LEADS_TO("shop",
+		    "/") " No version takes requests: the "
+			 "release parks them for up to 30s, 50 at a time."},
+	    {{.closed = true, .candidate = "v1"}, "bare", NULL, ERR_CLOSED,
+		LEADS_TO("bare", "/bare") " No version takes requests: the "
+					  "release of v1 parks none, so the "
+					  "client gets 503."},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(told); i++) {
+		const bool shop = strcmp(told[i].service, "shop") == 0;
+		const struct question q = {
+		    .url = shop ? "http://a/x" : "http://a/bare",
+		    FIELD(to_two)};
+		struct room room = room_new(releasing);
+		struct explanation e;
+		struct plan *next;
+		char why[256];
+
+		next = plan_with_release(room.plan, told[i].service,
+		    &told[i].change, why, sizeof why);
+		assert_non_null(next);
+		plan_drop(room.plan);
+		room.plan = next;
+		ask(&room, &q, &e);
+		assert_string_equal(e.reason, told[i].reason);
+		assert_int_equal(e.answer, told[i].answer);
+		assert_int_equal(e.rule, -1);
+		assert_true((e.version == NULL) == (told[i].version == NULL));
+		if (e.version != NULL)
+			assert_string_equal(e.version->name, told[i].version);
+		room_free(&room);
+	}
+}
+
 static bool
 is_utf8(const char *s)
 {
@@ -474,6 +562,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_releases),
 	    cmocka_unit_test(test_explanations),
 	    cmocka_unit_test(test_routes_keep_what_the_config_says),
 	    cmocka_unit_test(test_limits),

@@ -147,13 +147,14 @@ every_way_of_choosing(void **state)
 	    [CHOICE_WEIGHT] = "\"chosen\":\"weight\"",
 	    [CHOICE_STABLE] = "\"chosen\":\"stable\"",
 	    [CHOICE_STICKY] = "\"chosen\":\"sticky\"",
+	    [CHOICE_RELEASE] = "\"chosen\":\"release\"",
 	};
 
 	(void)state;
-	for (int8_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		struct access_entry e = bare;
 
-		e.chosen = i;
+		e.chosen = (int8_t)i;
 		assert_non_null(strstr(format(LOG_FORMAT_JSON, &e), words[i]));
 	}
 }

@@ -84,17 +84,22 @@ test_each_answer_counts_once(void **state)
 {
 	static const struct {
 		int status, grpc_status;
-		unsigned errors;
+		enum reason soft, counted;
 	} rows[] = {
-	    {200, GRPC_NONE, 0},
-	    {200, 0, 0},
-	    {200, 2, 1},
-	    {200, 3, 0},
-	    {200, 16, 1},
-	    {500, GRPC_NONE, 1},
-	    {500, 2, 1}, /* and not for each reason */
-	    {599, 3, 1},
-	    {499, 4, 0},
+	    {200, GRPC_NONE, REASON_NONE, REASON_NONE},
+	    {200, 0, REASON_NONE, REASON_NONE},
+	    {200, 2, REASON_NONE, REASON_STATUS},
+	    {200, 3, REASON_NONE, REASON_NONE},
+	    {200, 16, REASON_NONE, REASON_STATUS},
+	    {500, GRPC_NONE, REASON_NONE, REASON_STATUS},
+	    /* and not for each reason */
+	    {500, 2, REASON_NONE, REASON_STATUS},
+	    {599, 3, REASON_NONE, REASON_STATUS},
+	    {499, 4, REASON_NONE, REASON_NONE},
+	    {200, GRPC_NONE, REASON_BODY, REASON_BODY},
+	    {200, 3, REASON_HEADER, REASON_HEADER},
+	    {500, GRPC_NONE, REASON_BODY, REASON_STATUS},
+	    {200, 2, REASON_HEADER, REASON_STATUS},
 	};
 	struct terms terms = {
 	    .error_min = 500,
@@ -107,13 +112,17 @@ test_each_answer_counts_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const unsigned errors = rows[i].counted != REASON_NONE;
+
 		v.tally = tally_new(1);
 		assert_non_null(v.tally);
-		stats_answer(&s, &v, 0, rows[i].status, rows[i].grpc_status, 1);
+		assert_int_equal(stats_answer(&s, &v, 0, rows[i].status,
+				     rows[i].grpc_status, rows[i].soft, 1),
+		    errors != 0);
 		tally_read(v.tally, &sum);
 		assert_int_equal(tally_answers(&sum), 1);
-		assert_int_equal(sum.errors[REASON_STATUS], rows[i].errors);
-		assert_int_equal(tally_errors(&sum), rows[i].errors);
+		assert_int_equal(sum.errors[rows[i].counted], errors);
+		assert_int_equal(tally_errors(&sum), errors);
 		tally_drop(v.tally);
 	}
 }

@@ -136,6 +136,77 @@ test_users_under_changing_weights(void **state)
 	plan_drop(p);
 }
 
+static void
+see(const struct plan *p, unsigned *versions)
+{
+	for (unsigned i = 0; i < USERS; i++)
+		versions[i] = choose(p, i).version->index;
+}
+
+/* As a rollout does it: the candidate's share, and at last it is stable. */
+static struct plan *
+release(struct plan *old, unsigned from, unsigned to, uint64_t share, bool over)
+{
+	static const char *const names[] = {"v1", "v2", "v3"};
+	const struct weight_change weights[] = {
+	    {names[from], (100 - share) * WEIGHT_ONE, false},
+	    {names[to], share * WEIGHT_ONE, false}};
+	const struct release_change change = {
+	    .stable = over ? names[to] : NULL,
+	    .weights = weights,
+	    .nweights = 2,
+	};
+	char why[128];
+	struct plan *p =
+	    plan_with_release(old, "shop", &change, why, sizeof why);
+
+	assert_non_null(p);
+	plan_drop(old);
+	return p;
+}
+
+/*
+ * Releases one after the other, from and to versions at any place: each only
+ * takes users from its stable version, and promoting it moves nobody.
+ */
+static void
+test_users_over_releases(void **state)
+{
+	static const unsigned start[] = {100, 0, 0};
+	static const unsigned ways[][2] = {
+	    {0, 1}, {1, 2}, {2, 0}, {0, 2}, {2, 1}, {1, 0}};
+	static const uint64_t shares[] = {5, 20, 50, 100};
+	struct plan *p = build(with_weights(start), NULL);
+	unsigned before[USERS], now[USERS];
+
+	(void)state;
+	for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+		const unsigned from = ways[w][0], to = ways[w][1];
+
+		assert_int_equal(p->services[0]->stable, from);
+		see(p, before);
+		for (size_t k = 0; k < sizeof shares / sizeof shares[0]; k++) {
+			unsigned moved = 0;
+
+			p = release(p, from, to, shares[k], false);
+			see(p, now);
+			for (unsigned i = 0; i < USERS; i++) {
+				if (now[i] == before[i])
+					continue;
+				assert_int_equal(before[i], from);
+				assert_int_equal(now[i], to);
+				moved++;
+			}
+			assert_true(moved > 0);
+			memcpy(before, now, sizeof now);
+		}
+		p = release(p, from, to, 100, true);
+		see(p, now);
+		assert_memory_equal(now, before, sizeof now);
+	}
+	plan_drop(p);
+}
+
 /* As in another replica, after a restart there, or a reload here. */
 static void
 test_replicas_agree(void **state)
@@ -301,6 +372,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_users_under_changing_weights),
+	    cmocka_unit_test(test_users_over_releases),
 	    cmocka_unit_test(test_replicas_agree),
 	    cmocka_unit_test(test_nobody_is_split_exactly),
 	    cmocka_unit_test(test_rules),

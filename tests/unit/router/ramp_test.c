@@ -133,7 +133,7 @@ test_recovery(void **state)
 	plan_drop(p);
 }
 
-/* Not at the start, not for stable, not without the key. */
+/* Not at the start, not for stable, not without that, not without the key. */
 static void
 test_no_ramp(void **state)
 {
@@ -142,6 +142,14 @@ test_no_ramp(void **state)
 	(void)state;
 	assert_null(p->services[0]->ramp);
 	p = set(p, V1, POD_DOWN);
+	p = set(p, V1, POD_UP);
+	assert_null(p->services[0]->ramp);
+	plan_drop(p);
+	p = begin(VERSIONS, RAMP_MS); /* who would have the rest? */
+	p = set(p, V2, POD_DOWN);
+	p = set(p, V1, POD_DOWN);
+	p = set(p, V2, POD_UP);
+	assert_null(p->services[0]->ramp);
 	p = set(p, V1, POD_UP);
 	assert_null(p->services[0]->ramp);
 	plan_drop(p);

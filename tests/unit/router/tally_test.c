@@ -77,6 +77,7 @@ test_errors(void **state)
 	    {REASON_NONE, 0, 0},
 	    {REASON_STATUS, 1, 0},
 	    {REASON_BODY, 1, 0},
+	    {REASON_HEADER, 1, 0},
 	    {REASON_CONNECT, 1, 1},
 	    {REASON_TIMEOUT, 1, 1},
 	    {REASON_RESET, 1, 1},
