@@ -14,7 +14,7 @@ JOBS    ?= $(shell nproc)
 Q       := $(if $(V),,@)
 
 VERSION := $(shell cat VERSION)
-FOLDERS := base strategies router conf proxy control admin cli
+FOLDERS := base strategies router conf proxy load control admin cli
 
 # One build folder per flavour, so that they never mix.
 comma   := ,
@@ -48,19 +48,24 @@ PURE_OBJECTS := $(filter $(addprefix $(BUILD)/,base/% strategies/% router/% \
 	proxy/h2_fields.o proxy/h2_memory.o proxy/tls_tickets.o \
 	proxy/websocket.o proxy/grpc.o proxy/redirect.o proxy/edits.o \
 	proxy/client_address.o proxy/admit.o proxy/newcomer.o \
-	proxy/set_cookie.o proxy/soft_error.o \
-	proxy/keep_request.o \
+	proxy/set_cookie.o proxy/soft_error.o proxy/keep_request.o \
 	proxy/stats.o proxy/shadow.o proxy/queue.o \
 	control/check_codec.o control/check_h1.o control/grpc_health.o \
 	control/window.o control/weights.o control/question.o \
-	control/explain.o control/pod_set.o control/store.o control/diff.o \
+	control/explain.o control/launch_lines.o control/launch_policy.o \
+	control/pod_set.o control/store.o control/diff.o \
+	control/rollout.o control/rollout_store.o control/rollout_facts.o \
+	control/rollout_sample.o control/rollout_weights.o control/events.o \
 	control/dns_answer.o control/name.o control/name_targets.o \
+	$(addprefix load/,histogram.o schedule.o downtime.o timeline.o board.o \
+	buffer.o jar.o users.o profile.o request.o judge.o target.o expect.o \
+	result.o plot.o report_plots.o) \
 	admin/label.o cli/table.o cli/rollout_words.o),$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 
 .PHONY: all deps deps-test deps-bench install test units unit e2e lint bench \
-	micro demo fuzz clean distclean
+	micro experiment demo fuzz clean distclean
 
 all: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/shunt
@@ -80,8 +85,8 @@ $(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
-		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -lssl -lcrypto \
-		-lsqlite3
+		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -ljansson -lssl \
+		-lcrypto -lsqlite3
 
 -include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(BUILD)/bench/micro.d
 
@@ -96,6 +101,7 @@ install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 	install -m 644 README.md LICENSE docs/config.md docs/strategies.md \
+		docs/load.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
 	install -m 644 examples/*.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples
@@ -123,11 +129,17 @@ bench: deps-bench
 $(BUILD)/bench/micro: $(BUILD)/bench/micro.o $(PURE_OBJECTS)
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ \
-		-Wl,--as-needed -lm -lyaml -lpcre2-8 -lssl -lcrypto -lsqlite3
+		-Wl,--as-needed -lm -lyaml -lpcre2-8 -ljansson -lssl -lcrypto \
+		-lsqlite3
 
 micro: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/micro
 	@$(BUILD)/bench/micro
+
+# The five strategies, measured; SCALE=1 is the original 11 minutes a row.
+experiment:
+	@$(MAKE) --no-print-directory all
+	@./bench/experiment/run --scale $(or $(SCALE),60)
 
 demo:
 	@$(MAKE) --no-print-directory all

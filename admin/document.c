@@ -35,7 +35,7 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 {
 	json_int_t requests, errors;
 	int panic = 0;
-	json_t *pods;
+	json_t *pods, *launch;
 
 	if (json_unpack_ex(json, error, 0,
 		"{s:s, s:F, s:F, s:I, s:I, s:F, s:F, s:F, s?b, s:o}", "name",
@@ -45,6 +45,10 @@ read_version(json_t *json, struct version_view *v, json_error_t *error)
 		"pods", &pods) != 0)
 		return -1;
 	v->panic = panic;
+	launch = json_object_get(json, "launch");
+	v->failed =
+	    (uint64_t)json_integer_value(json_object_get(launch, "failed"));
+	v->failure = json_string_value(json_object_get(launch, "reason"));
 	if (names_read(json, &v->names, &v->nnames, error->text,
 		sizeof error->text) < 0)
 		return -1;
@@ -68,11 +72,18 @@ static int
 read_service(json_t *json, struct service_view *s, json_error_t *error)
 {
 	json_t *versions, *rollout = NULL;
+	json_int_t parked = 0;
+	int closed = 0, spent = 0;
 
-	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s:o, s?o}", "name",
-		&s->name, "stable", &s->stable, "versions", &versions,
-		"rollout", &rollout) != 0)
+	if (json_unpack_ex(json, error, 0,
+		"{s:s, s:s, s?b, s?I, s:o, s?o, s?{s:b}}", "name", &s->name,
+		"stable", &s->stable, "closed", &closed, "parked", &parked,
+		"versions", &versions, "rollout", &rollout, "retry_budget",
+		"spent", &spent) != 0)
 		return -1;
+	s->closed = closed;
+	s->retries_refused = spent;
+	s->parked = (uint64_t)parked;
 	if (json_is_object(rollout) &&
 	    rollout_row_read(rollout, &s->rollout) != 0) {
 		snprintf(error->text, sizeof error->text, "no rollout");

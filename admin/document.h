@@ -31,14 +31,19 @@ struct version_view {
 	struct pod_view *pods;
 	size_t npods, npods_up;
 	bool panic;		 /* all pods are asked, up or not */
+	uint64_t failed;	 /* starts of pods that shunt runs, of late */
+	const char *failure;	 /* the last one; NULL = none */
 	struct name_view *names; /* that pods are resolved from */
 	size_t nnames;
 };
 
 struct service_view {
 	const char *name, *stable;
+	bool closed;	 /* no version takes requests, */
+	uint64_t parked; /* and so many wait for one */
 	struct version_view *versions;
 	size_t nversions;
+	bool retries_refused;	    /* its retry budget is spent */
 	struct rollout_row rollout; /* id 0: none ever was */
 };
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "cli/load.h"
+#include "cli/conf_file.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/conf.h"

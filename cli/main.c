@@ -16,6 +16,7 @@ static const struct subcommand *const subcommands[] = {
     &subcommand_diff,
     &subcommand_explain,
     &subcommand_pod,
+    &subcommand_load,
     &subcommand_app,
 };
 

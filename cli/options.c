@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "load/load.h"
 
-#define ROWS_MAX 16u
+#define ROWS_MAX 40u
 
 /* What getopt_long returns for row i; above every letter. */
 #define ROW_VALUE(i) (256 + (int)(i))
@@ -43,6 +44,10 @@ set_defaults(const struct subcommand *s, struct invocation *in)
 	in->app.address = "127.0.0.1";
 	in->app.fail_rate = OPT_PERCENT_MAX;
 	in->app.fail_status = 200;
+	in->load.connections = LOAD_CONNECTIONS;
+	in->load.threads = 1;
+	in->load.timeout_ms = LOAD_TIMEOUT_MS;
+	in->load.queue = LOAD_QUEUE;
 }
 
 static void

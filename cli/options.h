@@ -35,6 +35,17 @@ struct option_list {
 	size_t n;
 };
 
+/* What `shunt load` is told; 0 and NULL where it is not. */
+struct load_invocation {
+	const char *rate, *version_from, *connect, *ca, *admin, *metrics, *html;
+	bool closed, insecure;
+	uint64_t ramp_ms, duration_ms, requests, timeout_ms;
+	uint64_t connections, threads, streams, queue, users;
+	uint64_t protocol; /* enum load_protocol */
+	struct option_list agents, profiles, headers, cookies, methods, bodies;
+	struct option_list ok_when, expect;
+};
+
 /* One call of a subcommand: its options, and the words that are none. */
 struct invocation {
 	const struct subcommand *subcommand;
@@ -44,6 +55,7 @@ struct invocation {
 	uint64_t log_level; /* enum log_level */
 	bool void_sticky;
 	struct app_options app;
+	struct load_invocation load;
 	const char *method;	    /* of explain; NULL: GET */
 	const char *client;	    /* of explain; NULL: its default */
 	struct option_list headers; /* of explain: "Name: value" */

@@ -44,6 +44,7 @@ struct watch {
 	enum rollout_phase wanted;
 	bool live; /* a terminal, for people */
 	bool away; /* shunt does not answer, and that was said */
+	bool past; /* the path is that of the history */
 	uint64_t heard_us;
 	struct rollout_said said;
 	char path[PATH_SIZE];
@@ -176,6 +177,12 @@ on_rows(struct watch *w, const struct rollout_document *d)
 		show(w, r);
 		return -1;
 	}
+	/* another one has taken its place */
+	if (!w->past && admin_service_path(w->service, "/rollouts?limit=1000",
+			    w->path, sizeof w->path)) {
+		w->past = true;
+		return -1;
+	}
 	return give_up(w,
 	    "shunt knows nothing of rollout %" PRIu64
 	    " any more: was it restarted without `state`?",
@@ -260,9 +267,7 @@ rollout_watch(const struct invocation *in, const char *service, uint64_t id,
 	};
 	int status = -1;
 
-	/* the latest few, as another one may have taken its place */
-	if (!admin_service_path(
-		service, "/rollouts?limit=10", w.path, sizeof w.path))
+	if (!admin_service_path(service, "/rollout", w.path, sizeof w.path))
 		return EXIT_USAGE;
 	for (;;) {
 		if (!left)

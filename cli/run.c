@@ -5,7 +5,7 @@
 #include "admin/admin.h"
 #include "admin/socket.h"
 #include "base/log.h"
-#include "cli/load.h"
+#include "cli/conf_file.h"
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "conf/conf.h"

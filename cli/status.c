@@ -54,6 +54,25 @@ pod_rows(struct table *t, const struct version_view *v)
 	}
 }
 
+/* Why there are fewer pods of a version than shunt is to run. */
+static void
+print_failures(const struct service_view *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->nversions; i++) {
+		const struct version_view *v = &s->versions[i];
+
+		if (v->failed == 0 || v->failure == NULL)
+			continue;
+		any = true;
+		printf("  %s: %" PRIu64 " starts failed: %s\n", v->name,
+		    v->failed, v->failure);
+	}
+	if (any)
+		printf("\n");
+}
+
 /* Nothing where there are none. */
 static int
 print_names(const struct service_view *s)
@@ -92,13 +111,19 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s)\n", s->name, s->stable);
+	printf("%s (stable: %s)", s->name, s->stable);
+	if (s->closed)
+		printf(" closed, %" PRIu64 " parked", s->parked);
+	if (s->retries_refused)
+		printf(", its retry budget is spent");
+	printf("\n");
 	if (s->rollout.id > 0) {
 		rollout_words(&s->rollout, words, sizeof words);
 		printf("  rollout %" PRIu64 ": %s\n", s->rollout.id, words);
 	}
 	table_print(versions, 2, stdout);
 	printf("\n");
+	print_failures(s);
 	table_print(pods, 2, stdout);
 	rc = print_names(s);
 fail:

@@ -12,6 +12,7 @@ extern const struct subcommand subcommand_rollout;
 extern const struct subcommand subcommand_diff;
 extern const struct subcommand subcommand_explain;
 extern const struct subcommand subcommand_pod;
+extern const struct subcommand subcommand_load;
 extern const struct subcommand subcommand_app;
 
 #endif

@@ -458,8 +458,8 @@ read_match(struct errors *e, const struct option *o, const struct node *value,
 }
 
 void
-read_headers(struct errors *e, const struct option *o,
-    const struct node *value, void *field)
+read_headers(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
 {
 	struct match **match = field;
 	const struct option *header = &match_options[0];

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "conf/conf.h"
 #include "control/guard.h"
 #include "control/launch_slot.h"
 #include "control/launch_state.h"
@@ -21,6 +22,23 @@
 #define LAUNCH_MAGIC 0x1a0c0001u
 
 static void launch_on_turn(evutil_socket_t fd, short what, void *arg);
+
+/*
+ * Where ports begin: after each start at the same place, but elsewhere than
+ * those of another shunt that starts now. What it listens on tells it from
+ * others.
+ */
+static uint32_t
+port_seed(const struct settings *settings)
+{
+	const char *text =
+	    settings->nlisteners > 0 ? settings->listeners[0].address.text : "";
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return hash;
+}
 
 struct launch *
 launch_new(const struct launch_parts *parts, char *why, size_t why_size)
@@ -35,6 +53,7 @@ launch_new(const struct launch_parts *parts, char *why, size_t why_size)
 	LIST_INIT(&l->versions);
 	LIST_INIT(&l->outputs);
 	evtimer_assign(&l->turn, parts->base, launch_on_turn, l);
+	l->port_seed = port_seed(&publish_conf(parts->publish)->settings);
 	l->ops = &launcher_guard;
 	l->launcher = l->ops->open(parts->base, slot_on_news);
 	if (l->launcher == NULL) {

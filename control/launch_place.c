@@ -37,13 +37,13 @@ launch_port_free(const struct address *a)
 }
 
 bool
-launch_port(const struct launch_spec *spec, uint32_t *next,
+launch_port(const struct launch_spec *spec, uint32_t seed, uint32_t *next,
     launch_place_taken *taken, void *arg, struct address *found)
 {
 	uint32_t count = spec->port_last - spec->port_first + 1;
 
 	if (*next < spec->port_first || *next > spec->port_last)
-		*next = spec->port_first;
+		*next = spec->port_first + seed % count;
 	*found = spec->address;
 	for (uint32_t i = 0; i < count; i++) {
 		address_set_port(found, (uint16_t)*next);

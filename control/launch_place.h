@@ -16,11 +16,11 @@ struct launch_spec;
 typedef bool launch_place_taken(void *arg, const struct address *a);
 
 /*
- * A port of the spec's range, the first from `*next` on (0 = the range's
- * first) that is neither taken nor in use, and where to go on the next time.
- * False when there is none.
+ * A port of the spec's range, the first from `*next` on that is neither taken
+ * nor in use, and where to go on the next time; `seed` says where to begin
+ * where *next is outside of the range. False when there is none.
  */
-bool launch_port(const struct launch_spec *spec, uint32_t *next,
+bool launch_port(const struct launch_spec *spec, uint32_t seed, uint32_t *next,
     launch_place_taken *taken, void *arg, struct address *found);
 
 /* Whether a process that listens there would be the only one. */

@@ -102,8 +102,8 @@ slot_find_place(struct launch_slot *s, char *why, size_t size)
 		if (s->address.len > 0 && launch_port_free(&s->address))
 			return true;
 		slot_forget(s);
-		if (launch_port(
-			s->spec, &l->next_port, launch_taken, l, &found)) {
+		if (launch_port(s->spec, l->port_seed, &l->next_port,
+			launch_taken, l, &found)) {
 			s->address = found;
 			return true;
 		}

@@ -47,7 +47,7 @@ struct launch {
 	LIST_HEAD(, launch_version) versions;
 	struct launch_outputs outputs;
 	struct event turn; /* all that is to be done when this turn is over */
-	uint32_t next_port;
+	uint32_t port_seed, next_port;
 	uint64_t slots; /* that there ever were */
 	void (*told)(void *arg, const char *service);
 	void *told_arg;

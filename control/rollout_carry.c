@@ -102,6 +102,13 @@ put_all(struct rollouts *set, struct rollout *r)
 }
 
 void
+rollout_publish(struct rollouts *set, struct plan *plan)
+{
+	publish_plan(set->parts.publish, plan, NULL,
+	    rollouts_reply_add(set->reply), set->reply);
+}
+
+void
 rollout_commit(struct rollouts *set, struct rollout *r, struct plan *plan)
 {
 	struct publish *publish = set->parts.publish;
@@ -112,8 +119,7 @@ rollout_commit(struct rollouts *set, struct rollout *r, struct plan *plan)
 		kept_put_weights(set->store, plan, publish_conf(publish)->spec);
 	store_end(set->store);
 	if (plan != NULL)
-		publish_plan(publish, plan, NULL,
-		    rollouts_reply_add(set->reply), set->reply);
+		rollout_publish(set, plan);
 }
 
 void

@@ -92,6 +92,19 @@ lose(struct rollouts *set, struct rollout *r, const struct sight *k)
 	rollout_run_end(r);
 }
 
+/* What led back, which is what people ask for when it is over. */
+static const char *
+why_back(const struct rollout *r)
+{
+	static const char *const actions[] = {"rollback", "abort", "supersede"};
+
+	for (size_t i = r->ndecisions; i-- > 0;)
+		for (size_t k = 0; k < sizeof actions / sizeof actions[0]; k++)
+			if (strcmp(r->decisions[i].action, actions[k]) == 0)
+				return r->decisions[i].reason;
+	return r->reason;
+}
+
 /*
  * The last plan: the candidate is stable, or has no weight any more. False
  * when that cannot be published now.
@@ -120,7 +133,11 @@ finish(struct rollouts *set, struct rollout *r, const struct sight *k,
 		wait_for(set, r, WAIT_PLAN, why);
 		return false;
 	}
+	if (r->now.closed)
+		rollout_decide(r, set->parts.events, "open again", reason);
 	rollout_go(set, r, phase, action, reason);
+	if (phase == ROLLOUT_ROLLED_BACK)
+		snprintf(r->reason, sizeof r->reason, "%s", why_back(r));
 	r->now = c.force;
 	if (c.stable != NULL)
 		rollouts_set_stable(
@@ -272,16 +289,23 @@ say_share(struct rollouts *set, struct rollout *r, const struct sight *k,
 	r->run->because[0] = '\0';
 }
 
+/* A share that grows by itself, within a step. */
+static bool
+is_ramp(const struct rollout *r, const struct answer *a,
+    const struct rollout_force *f)
+{
+	return r->ops == &strategy_canary && f->share > r->now.share &&
+	       r->now.share > 0 && a->next.step == r->state.step &&
+	       a->next.stage == r->state.stage && f->closed == r->now.closed &&
+	       f->lead == r->now.lead;
+}
+
 /* What clients notice is a decision each; a ramp is one, as it begins. */
 static void
 say_force(struct rollouts *set, struct rollout *r, const struct sight *k,
     const struct answer *a, const struct rollout_force *f)
 {
 	struct events *events = set->parts.events;
-	const bool ramp = f->share > r->now.share && r->now.share > 0 &&
-			  a->next.step == r->state.step &&
-			  a->next.stage == r->state.stage &&
-			  r->ops == &strategy_canary;
 
 	if (f->closed != r->now.closed)
 		rollout_decide(r, events,
@@ -293,7 +317,7 @@ say_force(struct rollouts *set, struct rollout *r, const struct sight *k,
 		    f->lead == LEAD_AB ? "the clients of match are led to it"
 				       : "the clients of preview are led to it",
 		    a->wish.reason);
-	if (f->share != r->now.share && !ramp)
+	if (f->share != r->now.share && !is_ramp(r, a, f))
 		say_share(set, r, k, a, f);
 }
 
@@ -362,6 +386,7 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	    a->next.stage != r->state.stage || a->next.step != r->state.step;
 	const bool moved = memcmp(&a->next, &r->state, sizeof r->state) != 0;
 	const bool changed = moved || !force_same(&r->now, &c->force);
+	const bool ramp = is_ramp(r, a, &c->force) && !moved && r->stored;
 
 	if (step && *cause_of(r, k) != '\0')
 		snprintf(
@@ -385,9 +410,12 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	    rollout_side_give(&run->new, r->now.new_replicas, k->now_us) < 0)
 		log_error("rollout of %s to %s: no memory for its pods",
 		    r->service, r->to);
-	if (changed)
+	/* its share follows from when the step began: that is stored */
+	if (changed && !ramp)
 		r->stored = false;
-	if (plan != NULL)
+	if (plan != NULL && ramp)
+		rollout_publish(set, plan);
+	else if (plan != NULL)
 		rollout_commit(set, r, plan);
 	else
 		rollout_save(set, r);
@@ -446,6 +474,19 @@ obey(struct rollouts *set, struct rollout *r, const struct sight *k,
 	return carry_out(set, r, k, a, &c, plan) || moves;
 }
 
+/* Also who has no step to take comes by that phase, and asks for it. */
+static bool
+progress(struct rollouts *set, struct rollout *r, const struct sight *k)
+{
+	char reason[160];
+
+	if (!asked(set, r, k, ROLLOUT_PROGRESSING))
+		return r->phase == ROLLOUT_ROLLING_BACK;
+	say_pods(r, k, reason, sizeof reason);
+	rollout_go(set, r, ROLLOUT_PROGRESSING, "progress", reason);
+	return true;
+}
+
 static bool
 tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 {
@@ -462,6 +503,8 @@ tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 		return true;
 	}
 	a.target = target_of(r, &a.wish, &k->facts);
+	if (r->phase == ROLLOUT_STARTING && a.target == ROLLOUT_PROMOTING)
+		return progress(set, r, k);
 	if (!may_go(set, r, k, &a))
 		return r->phase == ROLLOUT_ROLLING_BACK;
 	if (a.target == ROLLOUT_DONE)
@@ -491,10 +534,18 @@ gates_stop(struct rollouts *set, struct rollout *r, const struct sight *k)
 	return true;
 }
 
-/* The match that ab goes by may have left the config. */
+/* What a reload has taken away, or put in its place; false: nothing. */
 static bool
-match_lost(const struct rollout *r, const struct sight *k)
+undercut(const struct rollout *r, const struct sight *k, char *why, size_t size)
 {
+	const char *stable = k->service->versions[k->service->stable].name;
+
+	if (strcmp(stable, r->from) != 0 && strcmp(stable, r->to) != 0) {
+		snprintf(
+		    why, size, "the config names %s as stable now", stable);
+		return true;
+	}
+	snprintf(why, size, "release.ab has no match any more");
 	return r->ops == &strategy_ab && k->release->ab_match == NULL &&
 	       r->now.lead == LEAD_AB;
 }
@@ -534,6 +585,7 @@ bool
 rollout_tick(struct rollouts *set, struct rollout *r)
 {
 	struct sight k;
+	char why[160];
 	bool changed;
 
 	CHECK_OBJ(r, ROLLOUT_MAGIC);
@@ -544,9 +596,8 @@ rollout_tick(struct rollouts *set, struct rollout *r)
 	}
 	if (r->phase == ROLLOUT_ROLLING_BACK) {
 		changed = tick_back(set, r, &k);
-	} else if (match_lost(r, &k)) {
-		rollout_turn_back(
-		    set, r, "rollback", "release.ab has no match any more");
+	} else if (undercut(r, &k, why, sizeof why)) {
+		rollout_turn_back(set, r, "rollback", why);
 		changed = true;
 	} else if (gates_stop(set, r, &k)) {
 		changed = true;

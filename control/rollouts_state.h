@@ -142,6 +142,8 @@ struct plan *rollout_plan(const struct rollouts *set, const struct rollout *r,
     size_t why_size);
 /* Stores the rollout as it is now, then publishes the plan, if there is one. */
 void rollout_commit(struct rollouts *set, struct rollout *r, struct plan *plan);
+/* The plan alone. */
+void rollout_publish(struct rollouts *set, struct plan *plan);
 /* Stores what is not stored yet. */
 void rollout_save(struct rollouts *set, struct rollout *r);
 /* The service's stable version, set at run time; it is stored with the next

@@ -50,7 +50,7 @@ add_version(struct txn *t, struct h1_head *h)
 static bool
 wants_cookie(const struct txn *t)
 {
-	if (t->version != t->stuck || t->status == 101)
+	if (t->version != t->stuck)
 		return false;
 	switch ((enum choice_cookie)t->cookie) {
 	case COOKIE_LEAVE:
@@ -109,7 +109,7 @@ answer_head(struct txn *t, const struct h1_head *h, struct h1_head *out)
 {
 	const struct edits *edits = &no_edits;
 	const bool version = t->worker->settings->forward.version;
-	const bool newcomer = t->newcomer.n > 0 && h->status != 101;
+	const bool newcomer = t->newcomer.n > 0;
 	const bool cookie = wants_cookie(t);
 
 	if (t->action != NULL)

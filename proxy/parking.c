@@ -53,6 +53,19 @@ parking_time_out(struct txn *t)
 	refuse(t, ERR_PARK_TIMEOUT);
 }
 
+/* It goes by the worker's plan; the first one is held for its route. */
+static void
+follow(struct txn *t, const struct service *s)
+{
+	struct plan_use *before = t->later;
+
+	t->service = s;
+	t->ntried = 0; /* these pods may go with their plan */
+	t->later = plan_use_hold(t->worker->plan);
+	if (before != NULL)
+		plan_use_drop(before);
+}
+
 /* How long it may wait here yet; or the answer to one that may not at all. */
 static enum err
 find_patience(
@@ -79,6 +92,8 @@ parking_enter(struct txn *t, const struct request *r)
 	enum err e = find_patience(t, release, &patience_us);
 
 	CHECK(s->closed);
+	if (s != t->service)
+		follow(t, s);
 	t->version = t->stuck = NULL;
 	t->stuck_pod = NULL;
 	t->chosen = t->rule = -1;
@@ -113,20 +128,14 @@ read_again(struct txn *t, struct h1_head *h, struct request *r)
 	return true;
 }
 
-/* It is chosen for by the worker's plan; the first is held for its route. */
 static void
 go_on(struct txn *t, const struct service *s)
 {
-	struct plan_use *before = t->later;
 	struct request r;
 	struct h1_head h;
 
 	txn_go(t, TXN_CHOOSE);
-	t->later = plan_use_hold(t->worker->plan);
-	t->service = s;
-	t->ntried = 0; /* these pods may go with their plan */
-	if (before != NULL)
-		plan_use_drop(before);
+	follow(t, s);
 	if (t->kept != NULL) {
 		r = *t->kept;
 	} else if (!read_again(t, &h, &r)) {

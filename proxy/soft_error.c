@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "proxy/h1_parse.h"
 #include "proxy/http.h"
-#include "router/terms.h"
+#include "router/match.h"
 
 /* What a regex may look back at across the begin of a window. */
 #define CONTEXT 64u

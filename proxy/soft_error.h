@@ -17,14 +17,13 @@
 
 #include "base/errs.h"
 #include "base/span.h"
-#include "router/match.h"
+#include "router/terms.h"
 
 #define SOFT_ERROR_BODY	  65536u
 #define SOFT_ERROR_WINDOW 2048u
 #define SOFT_ERROR_MATCH  (SOFT_ERROR_WINDOW / 2)
 
 struct h1_head;
-struct terms;
 
 /* All zero: nothing is looked at. */
 struct soft_error {
@@ -35,6 +34,13 @@ struct soft_error {
 	uint32_t seen;		    /* of the body */
 	unsigned slow;		    /* looks that took long */
 };
+
+/* Whether the service looks at more than the status. */
+static inline bool
+soft_error_wanted(const struct terms *t)
+{
+	return t->error_body != NULL || t->error_header != NULL;
+}
 
 /*
  * The head of an answer; its body follows if it has one. A body that is

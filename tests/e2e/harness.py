@@ -107,7 +107,8 @@ class Proxy:
             if "listen" not in config:
                 self.port = ports.reserve()
                 config["listen"] = [{"address": f"127.0.0.1:{self.port}"}]
-            config.setdefault("admin", {"socket": self.socket})
+            config["admin"] = {"socket": self.socket,
+                               **config.get("admin", {})}
             config.setdefault("workers", workers)
         self.config = config
         self.write(config)

@@ -57,14 +57,14 @@ def test_services(p):
     assert code == 200 and [s["name"] for s in answer["services"]] == ["shop"]
     one = answer["services"][0]
     assert set(one) == {"name", "stable", "in_force", "versions", "mirror",
-                        "rollout"}
+                        "retry_budget", "rollout"}
     assert one["in_force"] in (True, False)
     assert one["stable"] == "v1"
     assert one["mirror"] is None and one["rollout"] is None
     version = one["versions"][0]
     assert set(version) == {"name", "weight", "share", "requests", "errors",
                             "error_ratio", "p50_ms", "p99_ms", "queued",
-                            "panic",
+                            "panic", "launch",
                             "pods"}
     assert set(version["pods"][0]) == {"address", "state", "inflight",
                                        "reason"}

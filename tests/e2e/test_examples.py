@@ -127,6 +127,8 @@ def test_commands(name, path, proxy, ports, shell):
     p.start()
     wait_for(lambda: [pod["state"] for pod in p.version("v1")["pods"]]
              in (["up"] * 2, ["up"] * 3), "the pods of v1 are up")
+    # pods that shunt runs are those of the file
+    assert p.cli("diff").returncode == 0, p.cli("diff").stdout
     said = shell.run([line.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
                       .replace("./admin.sock", p.socket)
                       for line in STRATEGIES[name]])

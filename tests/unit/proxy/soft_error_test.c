@@ -8,6 +8,7 @@
 
 #include "proxy/h1_parse.h"
 #include "proxy/soft_error.h"
+#include "router/match.h"
 #include "router/terms.h"
 
 #define FAILED "\"status\": *\"500\""

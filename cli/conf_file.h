@@ -1,6 +1,6 @@
 /* Loading the config file for a subcommand that cannot go on without. */
-#ifndef CLI_LOAD_H
-#define CLI_LOAD_H
+#ifndef CLI_CONF_FILE_H
+#define CLI_CONF_FILE_H
 
 struct conf;
 
