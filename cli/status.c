@@ -111,10 +111,11 @@ print_service(const struct service_view *s)
 		version_row(versions, &s->versions[i]);
 		pod_rows(pods, &s->versions[i]);
 	}
-	printf("%s (stable: %s%s)", s->name, s->stable,
-	    s->retries_refused ? "; its retry budget is spent" : "");
+	printf("%s (stable: %s)", s->name, s->stable);
 	if (s->closed)
 		printf(" closed, %" PRIu64 " parked", s->parked);
+	if (s->retries_refused)
+		printf(", its retry budget is spent");
 	printf("\n");
 	if (s->rollout.id > 0) {
 		rollout_words(&s->rollout, words, sizeof words);

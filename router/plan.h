@@ -71,8 +71,8 @@ struct service {
 	struct split *split; /* NULL, while it is closed, without weights */
 	struct split *ramp;  /* instead, while a version ramps up; or NULL */
 	struct ruleset *rules;
-	struct terms *terms;   /* held; unchanged */
-	struct tally *own;     /* answers the proxy made itself */
+	struct terms *terms; /* held; unchanged */
+	struct tally *own;   /* answers the proxy made itself; who is parked */
 	struct mirror *mirror; /* NULL = it has none */
 	bool closed; /* no version takes requests: they are parked, or 503 */
 	enum release_lead leads;

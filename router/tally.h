@@ -46,8 +46,8 @@ struct tally_slot {
 };
 
 /*
- * Written by every worker: where the service has limits; what is owed, in a
- * service's own, only while that is not 0.
+ * Written by every worker: where the service has limits or is closed; what is
+ * owed, in a service's own, only while that is not 0.
  */
 struct tally_gate {
 	alignas(64) _Atomic uint32_t claimed; /* see router/claim.h */
