@@ -101,6 +101,7 @@ install: all
 	install -D -m 755 shunt $(DESTDIR)$(PREFIX)/bin/shunt
 	install -d $(DESTDIR)$(PREFIX)/share/doc/shunt/examples
 	install -m 644 README.md LICENSE docs/config.md docs/strategies.md \
+		docs/load.md \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt
 	install -m 644 examples/*.yaml \
 		$(DESTDIR)$(PREFIX)/share/doc/shunt/examples

@@ -73,14 +73,16 @@ read_service(json_t *json, struct service_view *s, json_error_t *error)
 {
 	json_t *versions, *rollout = NULL;
 	json_int_t parked = 0;
-	int closed = 0;
+	int closed = 0, spent = 0;
 
-	if (json_unpack_ex(json, error, 0, "{s:s, s:s, s?b, s?I, s:o, s?o}",
-		"name", &s->name, "stable", &s->stable, "closed", &closed,
-		"parked", &parked, "versions", &versions, "rollout",
-		&rollout) != 0)
+	if (json_unpack_ex(json, error, 0,
+		"{s:s, s:s, s?b, s?I, s:o, s?o, s?{s:b}}", "name", &s->name,
+		"stable", &s->stable, "closed", &closed, "parked", &parked,
+		"versions", &versions, "rollout", &rollout, "retry_budget",
+		"spent", &spent) != 0)
 		return -1;
 	s->closed = closed;
+	s->retries_refused = spent;
 	s->parked = (uint64_t)parked;
 	if (json_is_object(rollout) &&
 	    rollout_row_read(rollout, &s->rollout) != 0) {

@@ -43,6 +43,7 @@ struct service_view {
 	uint64_t parked; /* and so many wait for one */
 	struct version_view *versions;
 	size_t nversions;
+	bool retries_refused;	    /* its retry budget is spent */
 	struct rollout_row rollout; /* id 0: none ever was */
 };
 

@@ -7,6 +7,7 @@
 
 #include "admin/call.h"
 #include "admin/handlers.h"
+#include "admin/label.h"
 #include "admin/metrics_dns.h"
 #include "admin/metrics_lines.h"
 #include "admin/metrics_mirror.h"
@@ -94,6 +95,28 @@ write_retries(struct scrape *m, const char *name)
 	for (size_t i = 0; i < m->nrows; i++)
 		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
 		    m->rows[i].labels, m->rows[i].sum.retries);
+}
+
+static void
+write_retries_refused(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->nrows; i++)
+		evbuffer_add_printf(m->out, "%s{%s} %" PRIu64 "\n", name,
+		    m->rows[i].labels, m->rows[i].sum.refused);
+}
+
+static void
+write_retry_budgets(struct scrape *m, const char *name)
+{
+	for (size_t i = 0; i < m->plan->nservices; i++) {
+		const struct service *s = m->plan->services[i];
+		char *service = label_escape(s->name);
+
+		if (service != NULL)
+			evbuffer_add_printf(m->out, "%s{service=\"%s\"} %d\n",
+			    name, service, s->own->budget.spent);
+		free(service);
+	}
 }
 
 static void
@@ -324,6 +347,12 @@ static const struct family {
 	write_durations},
     {"shunt_retries_total", "counter",
 	"Requests tried again after this version failed them.", write_retries},
+    {"shunt_retries_refused_total", "counter",
+	"Requests not tried again after this version failed them because the "
+	"service's retry budget was spent.",
+	write_retries_refused},
+    {"shunt_retry_budget_spent", "gauge",
+	"1 while retries of a service are refused.", write_retry_budgets},
     {"shunt_queue_length", "gauge",
 	"Requests that wait for a pod of a version to have room.",
 	write_queue_lengths},

@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "control/launch.h"
 #include "control/window.h"
+#include "router/budget.h"
 #include "router/mirror.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -78,7 +79,7 @@ version_json(const struct control *control, const struct service *s,
 	if (total_weight > 0)
 		weight = (double)v->weight / (double)total_weight;
 	return json_pack(
-	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o}",
+	    "{s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:o, s:o, s:o}",
 	    "name", v->name, "weight", weight, "share", view.share, "requests",
 	    (json_int_t)tally_attempts(&sum), "errors",
 	    (json_int_t)tally_errors(&sum), "error_ratio", view.error_ratio,
@@ -114,6 +115,21 @@ mirror_json(const struct service *s)
 	    (double)hist_quantile(sum.buckets, 0.99) / 1000.0);
 }
 
+/* Since the start; what is left is null where there is no limit. */
+static json_t *
+retry_budget_json(const struct service *s, const struct tally_sum *own)
+{
+	const struct retry_spec *spec = &s->terms->retry;
+	const bool any = spec->attempts > 0 && spec->budget > 0;
+	json_int_t left = any ? (json_int_t)budget_left(s->own) : 0;
+
+	return json_pack("{s:b, s:o, s:I, s:I}", "spent", s->own->budget.spent,
+	    "left",
+	    any && !budget_bounds(spec) ? json_null() : json_integer(left),
+	    "retries", (json_int_t)own->retries, "refused",
+	    (json_int_t)own->refused);
+}
+
 json_t *
 service_json(struct control *control, const struct service *s)
 {
@@ -128,11 +144,12 @@ service_json(struct control *control, const struct service *s)
 	for (size_t i = 0; i < s->nversions; i++)
 		json_array_append_new(
 		    versions, version_json(control, s, &s->versions[i], total));
-	return json_pack("{s:s, s:s, s:b, s:I, s:b, s:o, s:o, s:o}", "name",
-	    s->name, "stable", s->versions[s->stable].name, "closed", s->closed,
-	    "parked", (json_int_t)own.queued, "in_force",
+	return json_pack("{s:s, s:s, s:b, s:I, s:b, s:o, s:o, s:o, s:o}",
+	    "name", s->name, "stable", s->versions[s->stable].name, "closed",
+	    s->closed, "parked", (json_int_t)own.queued, "in_force",
 	    control_in_force(control), "versions", versions, "mirror",
-	    mirror_json(s), "rollout", rollout_json(control, s->name));
+	    mirror_json(s), "retry_budget", retry_budget_json(s, &own),
+	    "rollout", rollout_json(control, s->name));
 }
 
 void

@@ -114,6 +114,8 @@ print_service(const struct service_view *s)
 	printf("%s (stable: %s)", s->name, s->stable);
 	if (s->closed)
 		printf(" closed, %" PRIu64 " parked", s->parked);
+	if (s->retries_refused)
+		printf(", its retry budget is spent");
 	printf("\n");
 	if (s->rollout.id > 0) {
 		rollout_words(&s->rollout, words, sizeof words);

@@ -25,6 +25,7 @@
 #include "control/probe.h"
 #include "control/publish.h"
 #include "control/reload.h"
+#include "control/retry_budgets.h"
 #include "control/rollouts.h"
 #include "control/roster.h"
 #include "control/store.h"
@@ -246,6 +247,7 @@ control_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	CHECK_OBJ(c, CONTROL_MAGIC);
 	windows_tick(c->windows, control_plan(c));
+	retry_budgets_look(c->events, control_plan(c));
 	listeners_reap(c->listeners);
 	kept_catch_up(c->store, c->pods, c->rollouts, control_plan(c),
 	    publish_conf(c->publish)->spec);

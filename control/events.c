@@ -22,6 +22,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
     [EVENT_NAME] = "name",
     [EVENT_LAUNCH] = "launch",
     [EVENT_PANIC] = "panic",
+    [EVENT_RETRY_BUDGET] = "retry_budget",
     [EVENT_ROLLOUT] = "rollout",
 };
 
@@ -177,6 +178,22 @@ events_panic(struct events *ev, const char *service, const char *version,
 		    .version = version,
 		    .from = on ? "off" : "on",
 		    .to = on ? "on" : "off",
+		    .reason = reason});
+}
+
+void
+events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason)
+{
+	if (spent)
+		log_warn("retry budget of %s is spent: %s", service, reason);
+	else
+		log_info(
+		    "retry budget of %s is free again: %s", service, reason);
+	add(ev, &(struct event_record){.kind = EVENT_RETRY_BUDGET,
+		    .service = service,
+		    .from = spent ? "free" : "spent",
+		    .to = spent ? "spent" : "free",
 		    .reason = reason});
 }
 

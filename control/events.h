@@ -22,6 +22,8 @@ enum event_kind {
 	EVENT_NAME,    /* of pods resolves, or no longer does */
 	EVENT_LAUNCH,  /* of a process that is a pod: started, ended */
 	EVENT_PANIC,   /* of a version began or ended: from, to "on", "off" */
+	/* of a service: used up, or no longer: from, to "free", "spent" */
+	EVENT_RETRY_BUDGET,
 	EVENT_ROLLOUT, /* a decision; from, to: its phases */
 	EVENT_KIND_COUNT,
 };
@@ -72,6 +74,8 @@ void events_launch(struct events *ev, const char *service, const char *version,
 /* It is on, or no longer. */
 void events_panic(struct events *ev, const char *service, const char *version,
     bool on, const char *reason);
+void events_retry_budget(
+    struct events *ev, const char *service, bool spent, const char *reason);
 /* The version is the candidate; a way back, or a failure, is a warning. */
 void events_rollout(struct events *ev, const char *service, const char *version,
     const char *from, const char *to, const char *reason);

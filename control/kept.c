@@ -1,4 +1,4 @@
-/* Weights and pods on their way into the store and out of it. */
+/* Weights, epochs and pods on their way into the store and out of it. */
 #include "control/kept.h"
 
 #include <stdio.h>
@@ -103,6 +103,31 @@ restore_weights(struct store *store, struct spec *spec)
 	return rc < 0 ? rc : r.rc;
 }
 
+/* Of one service after the other, the highest of each first. */
+struct restore_epochs {
+	struct plan *plan;
+	bool later; /* than what the plan has of that service */
+};
+
+static void
+restore_epoch(void *arg, const struct stored_epoch *e)
+{
+	struct restore_epochs *r = arg;
+
+	if (e->version == NULL)
+		r->later = plan_raise_epochs(r->plan, e->service, e->epoch);
+	else if (r->later)
+		plan_set_epoch(r->plan, e->service, e->version, e->epoch);
+}
+
+int
+kept_epochs(struct store *store, struct plan *plan)
+{
+	struct restore_epochs r = {.plan = plan};
+
+	return store_each_epoch(store, restore_epoch, &r);
+}
+
 struct plan *
 kept_first_plan(struct store *store, struct pods *pods,
     struct rollouts *rollouts, struct spec *spec, unsigned nworkers, char *why,
@@ -117,6 +142,11 @@ kept_first_plan(struct store *store, struct pods *pods,
 		rollouts_apply(rollouts, spec);
 		plan = plan_build(
 		    spec, NULL, nworkers, clock_now_us(), why, why_size);
+	}
+	if (plan != NULL && kept_epochs(store, plan) < 0) {
+		snprintf(why, why_size, "the state file cannot be read");
+		plan_drop(plan);
+		plan = NULL;
 	}
 	if (plan != NULL)
 		plan = rollouts_first_plan(rollouts, plan, why, why_size);
@@ -143,6 +173,20 @@ put_service(struct store *store, const struct service *now,
 	}
 }
 
+static void
+put_epochs(struct store *store, const struct service *now)
+{
+	if (now->epoch == 0)
+		return;
+	store_drop_epochs(store, now->name);
+	store_put_epoch(
+	    store, &(struct stored_epoch){now->name, NULL, now->epoch});
+	for (size_t i = 0; i < now->nversions; i++)
+		store_put_epoch(
+		    store, &(struct stored_epoch){now->name,
+			       now->versions[i].name, now->versions[i].epoch});
+}
+
 void
 kept_put_weights(
     struct store *store, const struct plan *plan, const struct spec *file)
@@ -154,6 +198,7 @@ kept_put_weights(
 
 		if (s != NULL && weights_set_at_run_time(s, now))
 			put_service(store, now, s);
+		put_epochs(store, now);
 	}
 }
 
@@ -165,6 +210,8 @@ any_set(const struct plan *plan, const struct spec *file)
 		const struct service_spec *s =
 		    weights_service(file, plan->services[i]->name);
 
+		if (plan->services[i]->epoch > 0)
+			return true;
 		if (s != NULL && weights_set_at_run_time(s, plan->services[i]))
 			return true;
 	}

@@ -22,8 +22,16 @@ struct plan *kept_first_plan(struct store *store, struct pods *pods,
     size_t why_size);
 
 /*
- * Writes the weights of the plan that are not those of the file. Before a
- * change of them is published, and when the file was read again.
+ * The epochs of services that come into a plan, which is not published yet: a
+ * service that left, or the process, may have voided cookies before. -1 when
+ * they cannot be read.
+ */
+int kept_epochs(struct store *store, struct plan *plan);
+
+/*
+ * Writes the weights of the plan that are not those of the file, and the
+ * epochs. Before a change of them is published, and when the file was read
+ * again.
  */
 void kept_weights(
     struct store *store, const struct plan *plan, const struct spec *file);

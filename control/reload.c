@@ -260,6 +260,7 @@ reload_conf(struct reload *r, struct conf *conf)
 		reload_cancel(r);
 		goto fail;
 	}
+	kept_epochs(r->parts.store, plan); /* what fails is logged */
 	weights_restore(conf->spec, weights);
 	free(weights);
 	reload_publish(r, plan, conf);

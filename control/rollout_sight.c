@@ -171,7 +171,9 @@ judge(struct rollout *r, struct sight *k)
 	    &k->terms.gates, &candidate, &stable, epoch, words, sizeof words);
 	snprintf(k->why, sizeof k->why, "%s: %s", r->to, words);
 	k->facts.why = k->why;
-	r->verdict = k->facts.verdict;
+	/* what led back is the last word */
+	if (r->phase != ROLLOUT_ROLLING_BACK)
+		r->verdict = k->facts.verdict;
 }
 
 bool

@@ -92,6 +92,19 @@ lose(struct rollouts *set, struct rollout *r, const struct sight *k)
 	rollout_run_end(r);
 }
 
+/* What led back, which is what people ask for when it is over. */
+static const char *
+why_back(const struct rollout *r)
+{
+	static const char *const actions[] = {"rollback", "abort", "supersede"};
+
+	for (size_t i = r->ndecisions; i-- > 0;)
+		for (size_t k = 0; k < sizeof actions / sizeof actions[0]; k++)
+			if (strcmp(r->decisions[i].action, actions[k]) == 0)
+				return r->decisions[i].reason;
+	return r->reason;
+}
+
 /*
  * The last plan: the candidate is stable, or has no weight any more. False
  * when that cannot be published now.
@@ -123,6 +136,8 @@ finish(struct rollouts *set, struct rollout *r, const struct sight *k,
 	if (r->now.closed)
 		rollout_decide(r, set->parts.events, "open again", reason);
 	rollout_go(set, r, phase, action, reason);
+	if (phase == ROLLOUT_ROLLED_BACK)
+		snprintf(r->reason, sizeof r->reason, "%s", why_back(r));
 	r->now = c.force;
 	if (c.stable != NULL)
 		rollouts_set_stable(

@@ -383,7 +383,7 @@ steer(struct demand *q, struct rollout *r, enum rollout_verb verb)
 	case ROLLOUT_PROMOTE_FULL:
 		return promote_it(q, r, true);
 	case ROLLOUT_ABORT:
-		rollout_turn_back(q->set, r, "abort", "asked for");
+		rollout_turn_back(q->set, r, "abort", "aborted by a person");
 		return 0;
 	case ROLLOUT_UNDO:
 		break;

@@ -58,6 +58,10 @@ static const char *const migrations[] = {
     "CREATE TABLE stable ("
     " service TEXT PRIMARY KEY, version TEXT NOT NULL, filed TEXT NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+    /* without a version: the highest of the service */
+    "CREATE TABLE epochs ("
+    " service TEXT NOT NULL, version TEXT NOT NULL, epoch INTEGER NOT NULL,"
+    " PRIMARY KEY (service, version)) STRICT, WITHOUT ROWID;",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof migrations[0]))
@@ -95,6 +99,10 @@ static const char *const queries[QUERIES] = {
     [PUT_STABLE] = "REPLACE INTO stable VALUES (?, ?, ?)",
     [DROP_STABLE] = "DELETE FROM stable WHERE service = ?",
     [EACH_STABLE] = "SELECT service, version, filed FROM stable",
+    [PUT_EPOCH] = "REPLACE INTO epochs VALUES (?, ?, ?)",
+    [DROP_EPOCHS] = "DELETE FROM epochs WHERE service = ?",
+    [EACH_EPOCH] = "SELECT service, version, epoch FROM epochs "
+		   "ORDER BY service, version",
 };
 
 struct store {
@@ -534,6 +542,28 @@ store_drop_pods(struct store *s)
 		store_run(s, DROP_PODS);
 }
 
+void
+store_put_epoch(struct store *s, const struct stored_epoch *e)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	store_bind_text(s, PUT_EPOCH, 1, e->service);
+	store_bind_text(s, PUT_EPOCH, 2, e->version != NULL ? e->version : "");
+	store_bind_number(s, PUT_EPOCH, 3, e->epoch);
+	store_run(s, PUT_EPOCH);
+}
+
+void
+store_drop_epochs(struct store *s, const char *service)
+{
+	CHECK_OBJ(s, STORE_MAGIC);
+	if (s->db == NULL)
+		return;
+	store_bind_text(s, DROP_EPOCHS, 1, service);
+	store_run(s, DROP_EPOCHS);
+}
+
 /* Reading. */
 
 const char *
@@ -605,5 +635,25 @@ store_each_pod(struct store *s,
 			      .order = (unsigned)store_number(s, q, 6),
 			      .name = store_text(s, q, 7),
 			  });
+	return failed ? -1 : 0;
+}
+
+int
+store_each_epoch(struct store *s,
+    void (*each)(void *arg, const struct stored_epoch *e), void *arg)
+{
+	const enum query q = EACH_EPOCH;
+	bool failed = false;
+
+	CHECK_OBJ(s, STORE_MAGIC);
+	while (s->db != NULL && store_next(s, q, &failed)) {
+		const char *version = store_text(s, q, 1);
+
+		each(arg, &(struct stored_epoch){
+			      .service = store_text(s, q, 0),
+			      .version = version[0] != '\0' ? version : NULL,
+			      .epoch = (uint32_t)store_number(s, q, 2),
+			  });
+	}
 	return failed ? -1 : 0;
 }

@@ -28,6 +28,13 @@ struct stored_pod {
 	const char *name; /* that resolves to it; NULL = none */
 };
 
+/* Cookies of which epoch hold. */
+struct stored_epoch {
+	const char *service;
+	const char *version; /* NULL: the highest of the service so far */
+	uint32_t epoch;
+};
+
 /*
  * Opens the file, made when it is not there, and keeps others away from it
  * until store_close(). Without a path (NULL) everything is accepted and
@@ -62,14 +69,18 @@ void store_put_pod(struct store *s, const struct stored_pod *p);
 void store_drop_pod(struct store *s, const char *service, const char *version,
     const char *address);
 void store_drop_pods(struct store *s); /* all of them */
+void store_put_epoch(struct store *s, const struct stored_epoch *e);
+void store_drop_epochs(struct store *s, const char *service);
 
 /*
- * In the order of service and version. What a row points to is good during
- * the call, which must not write. -1 when it cannot be read.
+ * In the order of service and version, none first. What a row points to is good
+ * during the call, which must not write. -1 when it cannot be read.
  */
 int store_each_weight(struct store *s,
     void (*each)(void *arg, const struct stored_weight *w), void *arg);
 int store_each_pod(struct store *s,
     void (*each)(void *arg, const struct stored_pod *p), void *arg);
+int store_each_epoch(struct store *s,
+    void (*each)(void *arg, const struct stored_epoch *e), void *arg);
 
 #endif

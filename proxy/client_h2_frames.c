@@ -251,6 +251,8 @@ on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 
 	if (frame->hd.type == NGHTTP2_RST_STREAM)
 		h2_guard_sent_reset(c->guard, (uint32_t)id);
+	if (frame->hd.type == NGHTTP2_HEADERS)
+		h2_guard_sent_head(c->guard);
 	if (frame->hd.type == NGHTTP2_DATA)
 		h2_guard_sent_data(c->guard);
 	if ((frame->hd.type != NGHTTP2_DATA &&

@@ -71,6 +71,8 @@ size_t h2_guard_scan(struct h2_guard *g, const struct http2_limits *limits,
 /* What we did, for the states of streams. */
 void h2_guard_sent_end(struct h2_guard *g, uint32_t stream); /* END_STREAM */
 void h2_guard_sent_reset(struct h2_guard *g, uint32_t stream);
-void h2_guard_sent_data(struct h2_guard *g); /* a DATA frame, for any stream */
+/* a HEADERS or a DATA frame, for any stream */
+void h2_guard_sent_head(struct h2_guard *g);
+void h2_guard_sent_data(struct h2_guard *g);
 
 #endif

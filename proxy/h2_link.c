@@ -376,15 +376,17 @@ h2_link_open(
 	set_calls(all, calls);
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
-	/* of a client, h2_guard counts them, by the config's limit */
-	if (server)
+	if (server) {
+		/* h2_guard counts these, by the config's limits */
 		nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
-	if (server)
+		nghttp2_option_set_stream_reset_rate_limit(
+		    option, UINT64_MAX, UINT64_MAX);
 		nghttp2_session_server_new3(
 		    &k->session, all, owner, option, &memory);
-	else
+	} else {
 		nghttp2_session_client_new3(
 		    &k->session, all, owner, option, &memory);
+	}
 done:
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(all);

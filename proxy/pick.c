@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "proxy/mailbox.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/vacancy.h"
 #include "proxy/worker_state.h"
 #include "router/balance.h"
 #include "router/claim.h"
@@ -62,7 +63,7 @@ pick_leave(struct worker *w, const struct version *v, struct pod *pod)
 	pod_inflight_add(pod, w->index, -1);
 	slot->inflight--;
 	if (own->claimed != 0 || slot->claimed != 0 || slot->queue != NULL)
-		waiting_has_room(w, v->tally, pod);
+		vacancy_at_pod(w, v->tally, pod);
 	if (is_gone(pod) &&
 	    atomic_load_explicit(&own->inflight, memory_order_relaxed) == 0)
 		mailbox_send(w->to_main, &(struct message){

@@ -1,26 +1,20 @@
 /* Judging retries, and keeping bodies for them. */
 #include "proxy/retry.h"
 
-/*
- * The budget as a debt: each retry adds a request's worth, each request pays
- * back `budget` of one, and new retries stop at the ceiling. So a quiet
- * service may still retry, and a failing one is not buried under retries.
- */
-#define REQUEST	 10000u
-#define DEBT_MAX (20u * REQUEST)
+#include "router/budget.h"
 
 void
-retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
-    bool idempotent, bool has_body)
+retry_begin(struct retry *r, const struct retry_spec *spec, struct tally *own,
+    unsigned worker, bool idempotent, bool has_body)
 {
 	*r = (struct retry){
 	    .spec = spec,
-	    .debt = debt,
+	    .own = own,
 	    .left = spec->attempts,
 	    .idempotent = idempotent,
 	    .keeping = has_body && spec->body_bytes > 0,
 	};
-	*debt -= *debt < spec->budget ? *debt : spec->budget;
+	budget_pay(own, worker, spec->budget);
 }
 
 void
@@ -73,11 +67,8 @@ retry_judge(struct retry *r, enum err e, enum upstream_loss loss, bool fresh)
 							    : RETRY_NO;
 	if (r->left == 0 || r->spec->budget == 0 || !is_allowed(r, e))
 		return RETRY_NO;
-	if (r->spec->budget < REQUEST) {
-		if (*r->debt + REQUEST > DEBT_MAX)
-			return RETRY_NO;
-		*r->debt += REQUEST;
-	}
+	if (budget_bounds(r->spec) && !budget_take(r->own))
+		return RETRY_REFUSED;
 	r->left--;
 	return RETRY_YES;
 }

@@ -14,11 +14,13 @@
 #include "proxy/upstream.h"
 #include "router/spec.h"
 
+struct tally;
+
 /* Where one request stands with its retries. */
 struct retry {
 	const struct retry_spec *spec; /* of the service */
-	uint32_t *debt; /* the worker's, of the service's own tally */
-	unsigned left;	/* attempts still allowed */
+	struct tally *own;	       /* the service's: the budget */
+	unsigned left;		       /* attempts still allowed */
 	bool idempotent;
 	bool body_begun;  /* a byte of the request body was passed on */
 	bool keeping;	  /* all of it so far is in kept */
@@ -26,11 +28,11 @@ struct retry {
 };
 
 /*
- * At the start of a request: pays off some of the service's debt. Without
- * retries or a body nothing is kept.
+ * At the start of a request: pays into the budget of the service, which its own
+ * tally has. Without retries or a body nothing is kept.
  */
-void retry_begin(struct retry *r, const struct retry_spec *spec, uint32_t *debt,
-    bool idempotent, bool has_body);
+void retry_begin(struct retry *r, const struct retry_spec *spec,
+    struct tally *own, unsigned worker, bool idempotent, bool has_body);
 void retry_end(struct retry *r);
 
 /* A piece of the request body goes out; it is kept while the limit allows. */
@@ -40,8 +42,9 @@ void retry_forget_body(struct retry *r);
 
 enum retry_verdict {
 	RETRY_NO,
-	RETRY_YES,  /* counted: left and budget are charged */
-	RETRY_FREE, /* the race of an idle connection: nobody's fault */
+	RETRY_REFUSED, /* it might be, but the budget has nothing left */
+	RETRY_YES,     /* counted: left and budget are charged */
+	RETRY_FREE,    /* the race of an idle connection: nobody's fault */
 };
 
 /* `fresh`: the connection was a new one, or an idle one was excused before. */

@@ -44,9 +44,18 @@ stats_refused(const struct service *s, unsigned worker, enum err e)
 }
 
 void
-stats_retry(const struct version *v, unsigned worker)
+stats_retry(const struct service *s, const struct version *v, unsigned worker)
 {
 	tally_retry(v->tally, worker);
+	tally_retry(s->own, worker);
+}
+
+void
+stats_retry_refused(
+    const struct service *s, const struct version *v, unsigned worker)
+{
+	tally_refused(v->tally, worker);
+	tally_refused(s->own, worker);
 }
 
 void

@@ -28,7 +28,11 @@ void stats_failure(const struct version *v, unsigned worker, enum err e);
 /* A request that no version was asked for, as the service is closed. */
 void stats_refused(const struct service *s, unsigned worker, enum err e);
 
-void stats_retry(const struct version *v, unsigned worker);
+void stats_retry(
+    const struct service *s, const struct version *v, unsigned worker);
+/* The budget did not have another attempt. */
+void stats_retry_refused(
+    const struct service *s, const struct version *v, unsigned worker);
 
 /* An answer that the proxy made itself: booked on no version. */
 void stats_reply(

@@ -82,8 +82,7 @@ begin_retries(struct txn *t, const struct request *r)
 {
 	const struct service *s = t->service;
 
-	retry_begin(&t->retry, &s->terms->retry,
-	    &s->own->slots[t->worker->index].retry_debt,
+	retry_begin(&t->retry, &s->terms->retry, s->own, t->worker->index,
 	    http_idempotent(r->method), t->request.body != H1_BODY_NONE);
 }
 

@@ -19,12 +19,25 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* Whether there is another attempt; what the budget refuses is counted. */
+static enum retry_verdict
+judge(struct txn *t, enum err e, enum upstream_loss loss, bool fresh)
+{
+	enum retry_verdict verdict = RETRY_NO;
+
+	if (t->ntried < TXN_ATTEMPTS_MAX)
+		verdict = retry_judge(&t->retry, e, loss, fresh);
+	if (verdict == RETRY_REFUSED)
+		stats_retry_refused(t->service, t->version, t->worker->index);
+	return verdict;
+}
+
 /* Another attempt has been granted. */
 static void
 try_again(struct txn *t)
 {
 	t->retries++;
-	stats_retry(t->version, t->worker->index);
+	stats_retry(t->service, t->version, t->worker->index);
 	t->version = pick_retry_version(t->service, t->version);
 	txn_connect(t);
 }
@@ -34,10 +47,8 @@ static void
 attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 {
 	unsigned worker = t->worker->index;
-	enum retry_verdict verdict = RETRY_NO;
+	enum retry_verdict verdict = judge(t, e, loss, t->fresh);
 
-	if (t->ntried < TXN_ATTEMPTS_MAX)
-		verdict = retry_judge(&t->retry, e, loss, t->fresh);
 	txn_leave_pod(t);
 	if (verdict == RETRY_FREE) {
 		t->fresh = true;
@@ -54,10 +65,10 @@ attempt_failed(struct txn *t, enum err e, enum upstream_loss loss)
 		    t->worker, t->service, t->tried[t->ntried - 1], e);
 	log_debug("%s/%s/%s: %s", t->service->name, t->version->name,
 	    t->tried[t->ntried - 1]->address.text, err_words(e));
-	if (verdict == RETRY_NO)
-		txn_reply(t, e);
-	else
+	if (verdict == RETRY_YES)
 		try_again(t);
+	else
+		txn_reply(t, e);
 }
 
 /*
@@ -238,9 +249,7 @@ is_refused(struct txn *t, int status)
 
 	return (terms->retry.on & RETRY_STATUS) && status >= 200 &&
 	       status >= terms->error_min && status <= terms->error_max &&
-	       t->ntried < TXN_ATTEMPTS_MAX &&
-	       retry_judge(&t->retry, ERR_POD_STATUS, LOSS_PLAIN, true) ==
-		   RETRY_YES;
+	       judge(t, ERR_POD_STATUS, LOSS_PLAIN, true) == RETRY_YES;
 }
 
 /* That answer counts for the pod, but nobody gets to see it. */

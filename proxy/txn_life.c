@@ -14,6 +14,7 @@
 #include "proxy/stats.h"
 #include "proxy/txn_mirror.h"
 #include "proxy/txn_state.h"
+#include "proxy/vacancy.h"
 #include "proxy/waiting.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
@@ -119,9 +120,8 @@ txn_copy(const struct txn *t, const struct version *to, struct client *c)
 	copy->key = t->key;
 	copy->request = t->request;
 	copy->request.head = mark_copy(&copy->arena, t->request.head);
-	retry_begin(&copy->retry, &never,
-	    &to->tally->slots[w->index].retry_debt, t->retry.idempotent,
-	    t->request.body != H1_BODY_NONE);
+	retry_begin(&copy->retry, &never, to->tally, w->index,
+	    t->retry.idempotent, t->request.body != H1_BODY_NONE);
 	if (copy->request.head.p != NULL)
 		return copy;
 	txn_end(copy);
@@ -205,7 +205,7 @@ txn_leave_pod(struct txn *t)
 		pick_leave(t->worker, t->version, t->tried[t->ntried - 1]);
 	}
 	if (t->pod_counted && t->mirrored)
-		waiting_has_room(t->worker,
+		vacancy_at_pod(t->worker,
 		    t->service->versions[t->version->index].tally,
 		    t->tried[t->ntried - 1]);
 	t->pod_counted = false;

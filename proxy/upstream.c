@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/tls.h"
 #include "proxy/tls_client.h"
+#include "proxy/vacancy.h"
 #include "proxy/worker_state.h"
 #include "router/plan.h"
 #include "router/pod.h"
@@ -76,7 +77,7 @@ upstream_connect_over(struct worker *w, struct pod *pod)
 
 	CHECK(slot->connecting > 0);
 	slot->connecting--;
-	waiting_may_connect(w);
+	vacancy_to_connect(w);
 }
 
 enum err

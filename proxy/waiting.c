@@ -7,7 +7,6 @@
 #include <event2/event.h>
 
 #include "base/check.h"
-#include "proxy/bells.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
 #include "proxy/parking.h"
@@ -15,28 +14,13 @@
 #include "proxy/queue.h"
 #include "proxy/stats.h"
 #include "proxy/txn_state.h"
+#include "proxy/vacancy.h"
 #include "proxy/worker_state.h"
 #include "router/choose.h"
 #include "router/claim.h"
 #include "router/plan.h"
 #include "router/pod.h"
 #include "router/sticky_find.h"
-
-static struct queue *
-own_queue(const struct worker *w, const struct tally *t)
-{
-	return t->slots[w->index].queue;
-}
-
-/* Another worker that has waited longer. */
-static void
-ring_next(struct worker *w, const struct tally *t)
-{
-	const int next = queue_next(t, w->index);
-
-	if (next >= 0 && (unsigned)next != w->index)
-		bells_ring(w->waiting.bells, (unsigned)next);
-}
 
 static void
 refuse(struct txn *t, enum err e)
@@ -138,7 +122,7 @@ try_first(struct worker *w, struct queue *q, struct txn *t)
 {
 	if (!queue_yields(q->tally, q->worker, t->waiter.rank_us))
 		return txn_try(t);
-	ring_next(w, q->tally);
+	vacancy_pass_on(w, q->tally);
 	return LACK_ROOM;
 }
 
@@ -163,85 +147,13 @@ let_go(struct worker *w, struct queue *q)
 			continue;
 		if (lack == LACK_CONNECT) {
 			queue_show(q, false);
-			ring_next(w, q->tally);
+			vacancy_pass_on(w, q->tally);
 			return;
 		}
 		if (q->shown)
 			return;
 		queue_show(q, true); /* and look once more */
 	}
-}
-
-static struct queue *
-find_woken(const struct waiting *all)
-{
-	struct queue *q;
-
-	TAILQ_FOREACH (q, &all->queues, link)
-		if (q->woken)
-			break;
-	return q;
-}
-
-/* What is woken meanwhile has its turn in the next one. */
-static void
-on_kick(struct kick *k)
-{
-	struct waiting *all =
-	    (struct waiting *)((char *)k - offsetof(struct waiting, kick));
-	struct worker *w =
-	    (struct worker *)((char *)all - offsetof(struct worker, waiting));
-	struct queue *q;
-	unsigned n = 0;
-
-	CHECK_OBJ(w, WORKER_MAGIC);
-	all->kicked = false;
-	TAILQ_FOREACH (q, &all->queues, link)
-		n += q->woken;
-	while (n-- > 0 && (q = find_woken(all)) != NULL) {
-		q->woken = false;
-		TAILQ_REMOVE(&all->queues, q, link);
-		TAILQ_INSERT_TAIL(&all->queues, q, link);
-		let_go(w, q);
-	}
-	conn_flush(&w->loop);
-}
-
-static void
-kick(struct worker *w)
-{
-	if (w->waiting.kicked)
-		return;
-	w->waiting.kicked = true;
-	loop_kick(&w->loop, &w->waiting.kick, on_kick);
-}
-
-static void
-wake(struct worker *w, struct queue *q)
-{
-	q->woken = true;
-	kick(w);
-}
-
-static void
-wake_all(struct worker *w)
-{
-	struct queue *q;
-
-	TAILQ_FOREACH (q, &w->waiting.queues, link)
-		wake(w, q);
-}
-
-static void
-on_rung(evutil_socket_t fd, short what, void *arg)
-{
-	struct worker *w = arg;
-
-	CHECK_OBJ(w, WORKER_MAGIC);
-	(void)fd;
-	(void)what;
-	bells_answer(w->waiting.bells, w->index);
-	wake_all(w);
 }
 
 static void
@@ -261,7 +173,7 @@ find_due(struct worker *w)
 	struct waiter *e;
 	struct queue *q;
 
-	TAILQ_FOREACH (q, &w->waiting.queues, link)
+	TAILQ_FOREACH (q, &w->vacancy.queues, link)
 		if ((e = queue_due(q, loop_now(&w->loop))) != NULL)
 			return txn_waiting(e);
 	return NULL;
@@ -287,9 +199,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while ((t = find_due(w)) != NULL)
 		time_out(t);
-	wake_all(w);
+	vacancy_wake_all(w);
 	conn_flush(&w->loop);
-	if (TAILQ_EMPTY(&w->waiting.queues)) {
+	if (TAILQ_EMPTY(&w->vacancy.queues)) {
 		event_del(w->waiting.ticker);
 		w->waiting.ticking = false;
 	}
@@ -303,7 +215,7 @@ waiting_is_free(const struct txn *t)
 
 	if (t->tried_us != 0 || atomic_load(&tally->gate.queued) == 0)
 		return true;
-	return own_queue(w, tally) == NULL &&
+	return tally->slots[w->index].queue == NULL &&
 	       !queue_yields(tally, w->index, loop_now(&t->worker->loop));
 }
 
@@ -334,12 +246,12 @@ waiting_line_up(
 	if (q == NULL)
 		return false;
 	if (q->n == 1)
-		TAILQ_INSERT_TAIL(&w->waiting.queues, q, link);
+		TAILQ_INSERT_TAIL(&w->vacancy.queues, q, link);
 	txn_go(t, TXN_QUEUE);
 	t->relay.client->ops->pause(t->relay.client);
 	watch(t, true);
 	if (queue_first(q) == &t->waiter)
-		wake(w, q);
+		vacancy_wake(w, q);
 	tick_on(&w->waiting);
 	return true;
 }
@@ -382,35 +294,10 @@ waiting_leave(struct txn *t)
 	watch(t, false);
 	if (q->n > 0)
 		return;
-	TAILQ_REMOVE(&w->waiting.queues, q, link);
+	TAILQ_REMOVE(&w->vacancy.queues, q, link);
 	loop_bury(&w->loop, &q->dead, queue_bury);
 	if (atomic_load(&tally->gate.queued) > 0)
-		ring_next(w, tally);
-}
-
-void
-waiting_has_room(struct worker *w, struct tally *t, struct pod *p)
-{
-	struct queue *q = own_queue(w, t);
-
-	claim_settle(t, p, w->index);
-	if (q != NULL && !q->shown)
-		wake(w, q);
-	if (atomic_load(&t->gate.queued) == 0)
-		return;
-	atomic_store_explicit(&t->gate.freed,
-	    atomic_load_explicit(&p->place, memory_order_relaxed),
-	    memory_order_relaxed);
-	if (queue_next(t, w->index) == (int)w->index)
-		wake(w, q);
-	else
-		ring_next(w, t);
-}
-
-void
-waiting_may_connect(struct worker *w)
-{
-	wake_all(w);
+		vacancy_pass_on(w, tally);
 }
 
 static void
@@ -437,43 +324,33 @@ waiting_take_plan(struct worker *w)
 
 	for (size_t i = 0; i < plan->nservices; i++)
 		adopt(w, plan->services[i]);
-	TAILQ_FOREACH (q, &w->waiting.queues, link)
+	TAILQ_FOREACH (q, &w->vacancy.queues, link)
 		TAILQ_FOREACH (e, &q->waiters, link)
 			if (!parking_has(txn_waiting(e)))
 				catch_up(txn_waiting(e));
-	wake_all(w);
+	vacancy_wake_all(w);
 }
 
 void
 waiting_drain(struct worker *w)
 {
-	wake_all(w);
+	vacancy_wake_all(w);
 }
 
 int
 waiting_init(struct worker *w, struct bells *bells)
 {
 	struct waiting *all = &w->waiting;
-	struct event_base *base = w->loop.base;
 
-	all->bells = bells;
-	all->ticker = event_new(base, -1, EV_PERSIST, on_tick, w);
-	all->rung = event_new(
-	    base, bells_fd(bells, w->index), EV_READ | EV_PERSIST, on_rung, w);
-	if (all->ticker == NULL || all->rung == NULL ||
-	    event_add(all->rung, NULL) < 0)
-		return -1;
-	return 0;
+	all->ticker = event_new(w->loop.base, -1, EV_PERSIST, on_tick, w);
+	return all->ticker == NULL ? -1 : vacancy_init(w, bells, let_go);
 }
 
 void
 waiting_fini(struct worker *w)
 {
-	struct waiting *all = &w->waiting;
-
-	if (all->ticker != NULL)
-		event_free(all->ticker);
-	if (all->rung != NULL)
-		event_free(all->rung);
-	all->ticker = all->rung = NULL;
+	if (w->waiting.ticker != NULL)
+		event_free(w->waiting.ticker);
+	w->waiting.ticker = NULL;
+	vacancy_fini(w);
 }

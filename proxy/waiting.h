@@ -1,8 +1,8 @@
 /*
  * Requests of a worker that wait because no pod that may take them has room:
- * how they get into a queue, and out of it. A place that becomes free at
- * another worker is told by a bell; besides, each queue is looked at every
- * WAITING_TICK_US. Worker thread only.
+ * how they get into a queue, and out of it, when proxy/vacancy.h gives that its
+ * turn; besides, each queue is looked at every WAITING_TICK_US. Worker thread
+ * only.
  */
 #ifndef PROXY_WAITING_H
 #define PROXY_WAITING_H
@@ -10,13 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/queue.h"
-#include "proxy/loop.h"
-
 struct bells;
 struct event;
-struct pod;
-struct queue;
 struct tally;
 struct txn;
 struct worker;
@@ -26,15 +21,11 @@ struct worker;
 
 /* A worker's part of it. */
 struct waiting {
-	TAILQ_HEAD(, queue) queues; /* that are not empty */
-	struct kick kick;
-	bool kicked;
-	struct bells *bells; /* of all workers */
-	struct event *rung, *ticker;
+	struct event *ticker;
 	bool ticking;
 };
 
-/* The list is made; the bells outlive the worker. -1 without memory. */
+/* As vacancy_init(), which it calls. */
 int waiting_init(struct worker *w, struct bells *bells);
 /* Nobody waits any more. */
 void waiting_fini(struct worker *w);
@@ -55,10 +46,6 @@ void waiting_leave(struct txn *t);
 bool waiting_line_up(
     struct txn *t, struct tally *tally, uint32_t limit, uint64_t patience_us);
 
-/* A request of the version has left the pod: its places go back. */
-void waiting_has_room(struct worker *w, struct tally *t, struct pod *p);
-/* A connection is made, or has failed. */
-void waiting_may_connect(struct worker *w);
 /*
  * The worker has another plan: those who wait go on by that one, and requests
  * in flight count where it has limits now.

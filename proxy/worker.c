@@ -469,7 +469,7 @@ worker_new(unsigned index, struct mailbox *to_main, struct plan *plan,
 	TAILQ_INIT(&w->shadows);
 	TAILQ_INIT(&w->trunks);
 	TAILQ_INIT(&w->tls_clients.clients);
-	TAILQ_INIT(&w->waiting.queues);
+	TAILQ_INIT(&w->vacancy.queues);
 	STAILQ_INIT(&w->loop.dead);
 	wt->base = new_base();
 	if (fit_fields(w, w->nfields) < 0 || wt->base == NULL ||

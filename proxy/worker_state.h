@@ -14,6 +14,7 @@
 #include "proxy/h2_memory.h"
 #include "proxy/loop.h"
 #include "proxy/tls_client.h"
+#include "proxy/vacancy.h"
 #include "proxy/waiting.h"
 #include "router/route.h"
 #include "router/sticky.h"
@@ -69,7 +70,8 @@ struct worker {
 	struct field *edited;
 	char cookie[WORKER_COOKIE_MAX]; /* likewise: a Set-Cookie's value */
 
-	struct waiting waiting; /* requests without a pod that has room */
+	struct vacancy vacancy; /* queues of requests without a pod ... */
+	struct waiting waiting; /* ... that has room */
 
 	struct txn *spare_txns; /* freed ones, for the next requests */
 	unsigned nspare_txns;

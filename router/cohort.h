@@ -48,6 +48,9 @@ bool cohort_bucket(
  * whichever is stable; with more, for the outermost ones. Stable gives and
  * takes.
  *
+ * So when a version has become stable that has all of the weight, nobody
+ * moves, and the next one may grow from there.
+ *
  * It cannot hold for all of three versions, whatever the function of the
  * weights. With (1/2, 1/2, 0) let A and B be the users of the first two. With
  * (1/2, 0, 1/2) the first must still have A, so the third has B; with

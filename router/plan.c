@@ -243,6 +243,36 @@ change_weights(struct service *s, const struct weight_change *changes, size_t n,
 	return 0;
 }
 
+bool
+plan_raise_epochs(struct plan *p, const char *service, uint32_t epoch)
+{
+	const size_t i = service_index(p, service);
+	struct service *s;
+
+	CHECK_OBJ(p, PLAN_MAGIC);
+	if (i == p->nservices || p->services[i]->epoch >= epoch)
+		return false;
+	s = p->services[i];
+	s->epoch = epoch;
+	for (size_t k = 0; k < s->nversions; k++)
+		s->versions[k].epoch = epoch;
+	return true;
+}
+
+void
+plan_set_epoch(
+    struct plan *p, const char *service, const char *version, uint32_t epoch)
+{
+	const size_t i = service_index(p, service);
+	const struct version *v = NULL;
+
+	CHECK_OBJ(p, PLAN_MAGIC);
+	if (i < p->nservices)
+		v = service_version(p->services[i], version);
+	if (v != NULL)
+		p->services[i]->versions[v->index].epoch = epoch;
+}
+
 struct plan *
 plan_with_weights(const struct plan *old, const char *service,
     const struct weight_change *changes, size_t n, char *why, size_t why_size)

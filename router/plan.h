@@ -71,8 +71,8 @@ struct service {
 	struct split *split; /* NULL, while it is closed, without weights */
 	struct split *ramp;  /* instead, while a version ramps up; or NULL */
 	struct ruleset *rules;
-	struct terms *terms;   /* held; unchanged */
-	struct tally *own;     /* answers the proxy made itself */
+	struct terms *terms; /* held; unchanged */
+	struct tally *own;   /* answers the proxy made itself; who is parked */
 	struct mirror *mirror; /* NULL = it has none */
 	bool closed; /* no version takes requests: they are parked, or 503 */
 	enum release_lead leads;
@@ -109,6 +109,16 @@ void plan_retire(const struct plan *old, const struct plan *new);
 /* main thread only */
 struct plan *plan_hold(struct plan *p);
 void plan_drop(struct plan *p);
+
+/*
+ * Of a plan that is not published yet: the service has come to this epoch, and
+ * so have all its versions. False when it has no such service, or that had come
+ * so far already.
+ */
+bool plan_raise_epochs(struct plan *p, const char *service, uint32_t epoch);
+/* And this version to this one; without either nothing happens. */
+void plan_set_epoch(
+    struct plan *p, const char *service, const char *version, uint32_t epoch);
 
 struct weight_change {
 	const char *version;

@@ -79,6 +79,12 @@ tally_retry(struct tally *t, unsigned worker)
 	tally_add(&own_slot(t, worker)->retries, 1);
 }
 
+void
+tally_refused(struct tally *t, unsigned worker)
+{
+	tally_add(&own_slot(t, worker)->refused, 1);
+}
+
 /* As many bits as the number has: what is shorter than 2^n us is in the n-th.
  */
 void
@@ -113,6 +119,7 @@ tally_read(const struct tally *t, struct tally_sum *sum)
 		    sizeof sum->codes / sizeof sum->codes[0]);
 		add_counts(sum->errors, slot->errors, REASON_COUNT);
 		add_counts(&sum->retries, &slot->retries, 1);
+		add_counts(&sum->refused, &slot->refused, 1);
 		add_counts(&sum->duration_us, &slot->duration_us, 1);
 		add_counts(sum->buckets, slot->buckets, HIST_BUCKETS);
 		add_counts(&sum->wait_us, &slot->wait_us, 1);

@@ -8,6 +8,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/errs.h"
@@ -27,7 +28,9 @@ struct queue; /* the proxy folder's: requests that wait for the version */
 struct tally_slot {
 	alignas(64) tally_count codes[TALLY_CODE_MAX - TALLY_CODE_MIN + 1];
 	tally_count errors[REASON_COUNT];
-	tally_count retries;
+	tally_count retries; /* in a service's own: of all its versions */
+	tally_count refused; /* retries that the budget did not have; likewise
+			      */
 	tally_count duration_us; /* sum over all answers */
 	tally_count buckets[HIST_BUCKETS];
 	tally_count wait_us;		/* sum over all that waited */
@@ -36,17 +39,32 @@ struct tally_slot {
 	_Atomic uint64_t oldest_us;	/* since when; for other workers, too;
 					 * 0 = nobody whom they could help */
 	struct queue *queue;		/* worker's own; NULL = nobody waits */
-	uint32_t claimed;    /* worker's own: of inflight, in gate.claimed */
-	uint32_t cursor;     /* worker's own: where round_robin stands */
-	uint32_t inflight;   /* worker's own: requests its pods have */
-	uint32_t retry_debt; /* worker's own: see proxy/retry.h */
+	uint32_t claimed;  /* worker's own: of inflight, in gate.claimed */
+	uint32_t cursor;   /* worker's own: where round_robin stands */
+	uint32_t inflight; /* worker's own: requests its pods have */
+	uint32_t paid;	   /* worker's own: what is not in gate.owed yet */
 };
 
-/* Written by every worker, only where the service has limits. */
+/*
+ * Written by every worker: where the service has limits or is closed; what is
+ * owed, in a service's own, only while that is not 0.
+ */
 struct tally_gate {
 	alignas(64) _Atomic uint32_t claimed; /* see router/claim.h */
 	_Atomic uint32_t queued;	      /* requests that wait */
 	_Atomic uint32_t freed; /* place of a pod that has room; a hint */
+	_Atomic uint32_t owed;	/* for retries; see router/budget.h */
+};
+
+struct tally_retries {
+	uint64_t made, refused;
+};
+
+/* What main has seen of a retry budget; in a service's own. */
+struct tally_budget {
+	bool spent;
+	struct tally_retries last, before; /* before it was spent */
+	uint64_t spent_us, refused_us; /* since when; when the last one was */
 };
 
 struct tally {
@@ -56,6 +74,7 @@ struct tally {
 	 * ejected */
 	uint64_t moves[POD_STATE_COUNT];
 	uint64_t ejections;
+	struct tally_budget budget; /* main only */
 	unsigned nslots;
 	struct tally_gate gate;
 	struct tally_slot slots[];
@@ -65,7 +84,7 @@ struct tally {
 struct tally_sum {
 	uint64_t codes[TALLY_CODE_MAX - TALLY_CODE_MIN + 1];
 	uint64_t errors[REASON_COUNT];
-	uint64_t retries;
+	uint64_t retries, refused;
 	uint64_t duration_us;
 	uint64_t buckets[HIST_BUCKETS];
 	uint64_t wait_us;
@@ -97,6 +116,8 @@ void tally_answer(
 /* A failure, whether or not an answer came; REASON_NONE counts nothing. */
 void tally_error(struct tally *t, unsigned worker, enum reason reason);
 void tally_retry(struct tally *t, unsigned worker);
+/* The budget had no retry left. */
+void tally_refused(struct tally *t, unsigned worker);
 /* A request has waited so long for a pod of this version. */
 void tally_wait(struct tally *t, unsigned worker, uint64_t us);
 

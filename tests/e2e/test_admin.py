@@ -57,7 +57,7 @@ def test_services(p):
     assert code == 200 and [s["name"] for s in answer["services"]] == ["shop"]
     one = answer["services"][0]
     assert set(one) == {"name", "stable", "in_force", "versions", "mirror",
-                        "rollout"}
+                        "retry_budget", "rollout"}
     assert one["in_force"] in (True, False)
     assert one["stable"] == "v1"
     assert one["mirror"] is None and one["rollout"] is None

@@ -35,6 +35,13 @@ def rapid_reset():
         yield headers(n) + reset(n)
 
 
+def resets_of_one():
+    """Each does nothing; but for nothing they are too many."""
+    yield headers(1)
+    while True:
+        yield reset(1) * 100
+
+
 def reset_by_errors():
     """The same by making us reset them: a window that grows by nothing."""
     for n in numbers():
@@ -114,7 +121,7 @@ def window_updates():
 
 
 FLOODS = [
-    (rapid_reset, "resets"),
+    (rapid_reset, "resets"), (resets_of_one, "resets"),
     (continuations, "continuations"),
     (continuations_without_payload, None),
     (hpack_bomb, "headers"), (settings_flood, "settings"),
@@ -214,14 +221,29 @@ def test_floods(p, make, kind):
         assert sum(counted.values()) == len(codes)
 
 
-@pytest.mark.parametrize("make,kind", [FLOODS[0], FLOODS[1], FLOODS[7]],
-                         ids=["resets", "continuations", "pings"])
+@pytest.mark.parametrize("make,kind", [
+    (rapid_reset, "resets"), (continuations, "continuations"),
+    (pings, "pings")], ids=["resets", "continuations", "pings"])
 def test_floods_over_tls(p, certs, make, kind):
     secure = certs.client_context(["h2"])
     flood = Flood(p.tls, make, secure)
     assert others_are_served(p, flood, secure) < ANSWERED_S
     codes = flood.wait()
     assert set(codes) == {CALM} and floods(p) == {kind: len(codes)}
+
+
+def test_a_limit_beyond_what_is_usual(shop, pod):
+    """It is the config's that holds, no library's own."""
+    p = shop({"v1": [pod(respond).port]}, workers=1,
+             config={"limits": {"http2": {"resets": 3000}}})
+    with RawH2(p.port) as c:
+        for n in range(1, 4002, 400):
+            c.send(b"".join(headers(i) + reset(i)
+                            for i in range(n, n + 400, 2)))
+            c.ping()
+        c.send(headers(5001))
+        assert c.status(5001) == 200
+    assert floods(p) == {}
 
 
 def test_made_to_reset(p):

@@ -3,14 +3,15 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 
-from h2client import CANCEL, CODES, REFUSED, H2Client
+from h2client import CALM, CANCEL, CODES, REFUSED, H2Client, whole_frames
 from harness import PATIENCE, SAN, wait_for
 from pods import Asked, answer, app_answer
-from rawh2 import (GET, GOAWAY, SETTINGS, RawH2, headers, settings,
-                   window_update)
+from rawh2 import (END_STREAM, GET, GOAWAY, PREFACE, RST_STREAM, SETTINGS,
+                   RawH2, headers, reset, settings, window_update)
 
 MIB = 1 << 20
 
@@ -252,6 +253,57 @@ def test_a_cancelled_stream_leaves_the_pod_too(plain):
         p.wait_idle()
         c.ping()
     assert p.version("v1")["errors"] == 0
+
+
+BODY = bytes(400000)
+
+
+def test_frames_that_cross_a_reset_may_be_answered_with_more(plain):
+    """One for each, and one that crosses the end; beyond it is a flood."""
+    p = plain(lambda asked: answer(200, BODY))
+    with RawH2(p.port, first=settings((4, 1 << 20))) as c:
+        c.send(window_update(0, 1 << 20) + headers(1))
+        c.until(lambda g: g.stream == 1 and g.flags & END_STREAM, "its end")
+        frames = sum(g.stream == 1 for g in c.seen)
+        assert frames > 4
+        c.send(reset(1) * (1 + frames))
+        c.send(headers(3))
+        assert c.status(3) == 200
+        c.until(lambda g: g.stream == 3 and g.flags & END_STREAM, "its end")
+        frames = sum(g.stream == 3 for g in c.seen)
+        c.send(reset(1) * (frames + 100))
+        c.ping()
+        c.send(reset(1))
+        assert c.goaway() == CALM
+
+
+class Sending(H2Client):
+    """Knows how many resets it has sent."""
+    resets = 0
+
+    def flush(self):
+        data = self.h2.data_to_send()
+        frames = whole_frames(bytearray(data.removeprefix(PREFACE)))
+        self.resets += sum(kind == RST_STREAM for kind, _ in frames)
+        if data:
+            self.socket.sendall(data)
+
+
+def test_resets_of_a_well_known_client(plain):
+    """Python's h2 sends one for each frame of a stream that it has reset."""
+    p = plain(lambda asked: answer(200, BODY))
+    with Sending(p.port, settings={CODES.INITIAL_WINDOW_SIZE: 1 << 20}) as c:
+        c.h2.increment_flow_control_window(1 << 20)
+        stream = c.start(end=True)
+        c.until(lambda: c.replies[stream].body, "a first piece")
+        wait_for(lambda: len(c.socket.recv(MIB, socket.MSG_PEEK)) > 50000,
+                 "more is on its way")
+        c.h2.reset_stream(stream, CANCEL)
+        c.flush()
+        assert len(c.ask().body) == len(BODY)
+        assert c.resets > 3
+        c.ping()
+        assert c.goaway is None
 
 
 def test_a_pod_that_breaks_off_resets_the_stream_only(plain):

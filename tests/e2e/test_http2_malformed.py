@@ -347,6 +347,10 @@ HARMLESS = {
     "PRIORITY of an idle stream": frame(PRIORITY, 0, 99, bytes(5)),
     "WINDOW_UPDATE of a closed stream": window_update(1, 10),
     "RST_STREAM of a closed stream": reset(1),
+    "RST_STREAM once more": reset(1) * 3,
+    "RST_STREAM of one that we reset": headers(3) + reset(3) * 3,
+    "WINDOW_UPDATE behind RST_STREAM": headers(3) + reset(3)
+    + window_update(3, 10),
     "PRIORITY of a closed stream": frame(PRIORITY, 0, 1, bytes(5)),
     "a GOAWAY": frame(GOAWAY, 0, 0, bytes(8) + b"bye"),
     "an empty SETTINGS": settings(),
@@ -361,8 +365,8 @@ def test_harmless_frames(p, what):
         c.until(lambda g: g.stream == 1 and g.flags & END_STREAM, "its end")
         c.send(HARMLESS[what])
         if what != "a GOAWAY":
-            c.send(headers(3))
-            assert c.status(3) == 200
+            c.send(headers(5))
+            assert c.status(5) == 200
 
 
 def test_padding_priority_and_continuations(p):

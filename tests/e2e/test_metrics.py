@@ -99,7 +99,8 @@ def test_every_name_is_there(busy):
     names = set(busy.metrics())
     for name in ("shunt_requests_total", "shunt_errors_total",
                  "shunt_error_ratio", "shunt_request_duration_seconds_count",
-                 "shunt_retries_total", "shunt_version_weight",
+                 "shunt_retries_total", "shunt_retries_refused_total",
+                 "shunt_retry_budget_spent", "shunt_version_weight",
                  "shunt_version_share", "shunt_pod_up", "shunt_pod_inflight",
                  "shunt_queue_length", "shunt_queue_wait_seconds_count",
                  "shunt_queue_rejected_total",

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import json
 import re
+import signal
+import sqlite3
 import time
 
 import pytest
@@ -370,6 +372,124 @@ def test_a_version_that_leaves_and_comes_back(two):
     reload(p, p.config)
     # What was void before it left is void now.
     assert come(p, old)[0] == "v1"
+
+
+def killed(p):
+    p.process.kill()
+    p.process.wait()
+    p.start()
+
+
+@pytest.fixture
+def kept(two, tmp_path):
+    """The same, with a state file."""
+    def start(**options):
+        return two(config={"state": str(tmp_path / "shunt.db")}, **options)
+    return start
+
+
+@pytest.mark.parametrize("between", ["nothing", "reload"])
+def test_void_outlives_the_process(kept, between):
+    p = kept()
+    cookies = both(p)
+    weigh(p, 100, 0, "--void-sticky")
+    if between == "reload":
+        reload(p, p.config)
+    killed(p)
+    for _ in range(2):
+        version, cookie = come(p, cookies["v2"])
+        assert version == "v1" and cookie.startswith("v1.0.")
+        assert come(p, cookies["v1"]) == ("v1", None)
+        # And not by losing all cookies of v2.
+        weigh(p, 0, 100)
+        version, cookie = come(p, cookies["v2"])
+        assert version == "v2" and cookie.startswith("v2.1.")
+        weigh(p, 100, 0)
+        assert come(p, cookie) == ("v2", None)
+        reload(p, p.config)
+        killed(p)
+        assert come(p, cookie) == ("v2", None)
+    # It goes on from there, not from the start.
+    weigh(p, 100, 0, "--void-sticky")
+    killed(p)
+    weigh(p, 0, 100)
+    for old in (cookies["v2"], cookie):
+        version, new = come(p, old)
+        assert version == "v2" and new.startswith("v2.2.")
+
+
+@pytest.mark.parametrize("by", ["reload", "restart"])
+def test_void_outlives_that_the_service_leaves(kept, by):
+    """It, or the version, comes back some day."""
+    p = kept()
+    old = bake("v2", HOUR)
+    assert come(p, old) == ("v2", None)
+    weigh(p, 100, 0, "--void-sticky")
+    now = bake("v2", HOUR, epoch=1)
+    assert come(p, now) == ("v2", None)
+    whole = copy.deepcopy(p.config)
+
+    def change(config):
+        if by == "reload":
+            reload(p, config)
+        else:
+            p.config = config
+            p.write(config)
+            killed(p)
+    other = copy.deepcopy(whole)
+    other["services"] = {"other": whole["services"]["shop"]}
+    change(other)
+    assert come(p, bake("v2", HOUR, of="other")) == ("v2", None)
+    change(whole)
+    assert come(p, now) == ("v2", None)
+    assert come(p, bake("v1", HOUR)) == ("v1", None)
+    weigh(p, 100, 0)
+    assert come(p, old)[0] == "v1"
+    without = copy.deepcopy(whole)
+    del without["services"]["shop"]["versions"]["v2"]
+    without["services"]["shop"]["weights"] = {"v1": 1}
+    change(without)
+    change(whole)
+    weigh(p, 100, 0)
+    assert come(p, old)[0] == "v1"
+
+
+def test_void_is_kept_by_a_file_of_before(kept):
+    """The first schema lacked the epochs; nothing else is lost."""
+    p = kept()
+    cookies = both(p)
+    weigh(p, 30, 70)
+    p.signal(signal.SIGTERM)
+    assert p.wait() == 0
+    db = sqlite3.connect(p.config["state"])
+    schema, = db.execute("PRAGMA user_version").fetchone()
+    for table, in db.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' "
+            "AND name NOT IN ('weights', 'pods')").fetchall():
+        db.execute("DROP TABLE " + table)
+    db.execute("PRAGMA user_version = 1")
+    db.close()
+    p.start()
+    assert p.version("v2")["weight"] == pytest.approx(0.7)
+    weigh(p, 100, 0, "--void-sticky")
+    killed(p)
+    assert come(p, cookies["v2"])[0] == "v1"
+    p.signal(signal.SIGTERM)
+    assert p.wait() == 0
+    db = sqlite3.connect(p.config["state"])
+    assert db.execute("PRAGMA user_version").fetchone() == (schema,)
+    db.close()
+
+
+def test_void_without_a_state_file(two):
+    """It ends with the process, which is said."""
+    p = two({"v1": 100, "v2": 0})
+    old = bake("v2", HOUR)
+    weigh(p, 100, 0, "--void-sticky")
+    assert come(p, old)[0] == "v1"
+    assert "there is no state file" in p.stderr()
+    killed(p)
+    assert come(p, old) == ("v2", None)
 
 
 # who signs

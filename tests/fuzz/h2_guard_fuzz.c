@@ -77,6 +77,9 @@ act(struct watch *w, uint8_t what)
 	case 4:
 		w->now_us += SECOND_US * (what >> 3);
 		break;
+	case 5:
+		h2_guard_sent_head(w->guard);
+		break;
 	default:
 		break;
 	}

@@ -92,12 +92,23 @@ see_pod(void *arg, const struct stored_pod *p)
 	    p->name != NULL ? p->name : "none");
 }
 
+static void
+see_epoch(void *arg, const struct stored_epoch *e)
+{
+	size_t n = strlen(seen);
+
+	(void)arg;
+	snprintf(seen + n, sizeof seen - n, "%s/%s in %u;", e->service,
+	    e->version != NULL ? e->version : "*", e->epoch);
+}
+
 static const char *
 contents(struct store *s)
 {
 	seen[0] = '\0';
 	assert_int_equal(store_each_weight(s, see_weight, NULL), 0);
 	assert_int_equal(store_each_pod(s, see_pod, NULL), 0);
+	assert_int_equal(store_each_epoch(s, see_epoch, NULL), 0);
 	return seen;
 }
 
@@ -160,6 +171,32 @@ test_keeps(void **state)
 	assert_string_equal(contents(s), "");
 	store_close(s);
 	store_close(NULL);
+}
+
+static void
+test_keeps_epochs(void **state)
+{
+	static const struct stored_epoch rows[] = {{"shop", "v2", 0},
+	    {"shop", NULL, UINT32_MAX}, {"blog", "v1", 1}, {"shop", "v1", 3},
+	    {"blog", NULL, 1}, {"shop", "v2", 2}};
+	struct store *s = open_good();
+
+	(void)state;
+	store_begin(s);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		store_put_epoch(s, &rows[i]);
+	assert_int_equal(store_end(s), 0);
+	store_close(s);
+	s = open_good();
+	assert_string_equal(contents(s),
+	    "blog/* in 1;blog/v1 in 1;"
+	    "shop/* in 4294967295;shop/v1 in 3;shop/v2 in 2;");
+	store_begin(s);
+	store_drop_epochs(s, "shop");
+	store_drop_epochs(s, "nobody");
+	assert_int_equal(store_end(s), 0);
+	assert_string_equal(contents(s), "blog/* in 1;blog/v1 in 1;");
+	store_close(s);
 }
 
 static void
@@ -378,6 +415,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(test_keeps, remove_files),
+	    cmocka_unit_test_teardown(test_keeps_epochs, remove_files),
 	    cmocka_unit_test_teardown(test_without_a_file, remove_files),
 	    cmocka_unit_test_teardown(test_killed, remove_files),
 	    cmocka_unit_test_teardown(test_one_process_at_a_time, remove_files),

@@ -9,7 +9,8 @@
  *   G   GOAWAY           Y   PRIORITY_UPDATE  X   a type nobody knows
  *   behind them: . END_STREAM   - without END_HEADERS   e empty
  *                p only padding q padding behind a byte a ACK
- *   <N  we end N         !N  we reset N       ^   we send DATA
+ *   <N  we end N         !N  we reset N
+ *   ^   we send DATA     =   we send HEADERS
  *   +   10 seconds pass  ~   one microsecond less
  * and *N makes N of a word.
  */
@@ -106,16 +107,36 @@ static const struct row rows[] = {
     {"H1. <1 D1", CLOSED, NONE},
     {"H1. <1 H1.", CLOSED, NONE},
     {"H1 <1 H1. D1", CLOSED, NONE},
-    {"H1. <1 R1 W1", CLOSED, NONE},
-    {"H1. <1 R1 R1", CLOSED, NONE},
+    /* a reset, or a window, may cross that */
+    {"H1. <1 R1 W1 P1", FINE, NONE},
+    {"H1. <1 W1 R1", FINE, NONE},
+    {"H1. <1 R1 D1", CLOSED, NONE},
+    {"H1. <1 R1 H1.", CLOSED, NONE},
+    {"H1. <1 H3. <3 H5. <5 H7. <7 R1 R3 R5 R7", FINE, NONE},
 
     /* closed by the client's reset */
     {"H1 R1 P1", FINE, NONE},
     {"H1 R1 D1", CLOSED, NONE},
     {"H1 R1 H1.", CLOSED, NONE},
-    {"H1 R1 W1", CLOSED, NONE},
-    {"H1 R1 R1", CLOSED, NONE},
-    {"H1. R1 W1", CLOSED, NONE},
+    {"H1 R1 W1 P1", FINE, NONE},
+    {"H1. R1 W1*1001", CALM, H2_FLOOD_WINDOW_UPDATES},
+    /* a reset for each frame of ours that was on its way, and no more */
+    {"H1 = R1 R1", FINE, NONE},
+    {"H1. = ^*3 R1 R1*4", FINE, NONE},
+    {"H1. = ^*3 R1 D1", CLOSED, NONE},
+    {"H1. = ^*3 R1 R1*5 H3. R3", CALM, H2_FLOOD_RESETS},
+    {"H1. = R1 ^ R1 ^ R1 ^ R1", FINE, NONE},
+    {"H1 R1 R1", FINE, NONE},
+    {"H1 R1 R1*2", CALM, H2_FLOOD_RESETS},
+    {"H1. <1 R1 R1*2", FINE, NONE},
+    {"H1. <1 R1 R1*3", CALM, H2_FLOOD_RESETS},
+    {"H1. <1 R1 R1*2 + R1*2", FINE, NONE},
+    {"H1. <1 R1 R1*2 + R1*3", CALM, H2_FLOOD_RESETS},
+    {"H1 !1 R1 R1*2", FINE, NONE},
+    {"H1 !1 R1 R1*3", CALM, H2_FLOOD_RESETS},
+    {"H1 !1 = R1 R1*3", FINE, NONE},
+    /* they earn no other resets */
+    {"=*9 H1 R1 H3 R3 H5 R5", CALM, H2_FLOOD_RESETS},
     {"H1 R1 <1 !1 D1", CLOSED, NONE},
 
     /* what was on its way when we reset the stream */
@@ -204,7 +225,10 @@ static const struct row rows[] = {
     {"H1 R1 H3. R3 + H5 R5 H7 R7 H9 R9", CALM, H2_FLOOD_RESETS},
     /* what was answered, or reset by us, is no loss */
     {"H1 <1 R1 H3 <3 R3 H5 !5 R5 H7. <7 R7 H9 R9 H11 R11", FINE, NONE},
-    {"H9 R1*3", CALM, H2_FLOOD_PRIORITIES},
+    {"H9 R1*2", FINE, NONE},
+    {"H9 R1*3", CALM, H2_FLOOD_RESETS},
+    {"H9 =*7 R1*9", FINE, NONE},
+    {"H9 =*7 R1*10", CALM, H2_FLOOD_RESETS},
 };
 
 struct run {
@@ -291,6 +315,22 @@ put_frame(struct run *r, char type, uint32_t stream, const char *how)
 	r->n += sizeof f + size;
 }
 
+/* What is no frame of the client's. */
+static void
+act(struct run *r, char what, uint32_t stream)
+{
+	if (what == '<')
+		h2_guard_sent_end(r->guard, stream);
+	else if (what == '!')
+		h2_guard_sent_reset(r->guard, stream);
+	else if (what == '^')
+		h2_guard_sent_data(r->guard);
+	else if (what == '=')
+		h2_guard_sent_head(r->guard);
+	else
+		r->now_us += what == '+' ? 10000000 : 9999999;
+}
+
 static void
 run_word(struct run *r, const char *word)
 {
@@ -298,21 +338,15 @@ run_word(struct run *r, const char *word)
 	uint32_t stream = (uint32_t)strtoul(word + 1, &how, 10);
 	const char *star = strchr(how, '*');
 	unsigned long times = star != NULL ? strtoul(star + 1, NULL, 10) : 1;
+	bool acts = strchr("<!^=+~", word[0]) != NULL;
 
-	if (strchr("<!^+~", word[0]) == NULL) {
-		while (times-- > 0)
+	if (acts)
+		feed(r);
+	while (times-- > 0)
+		if (acts)
+			act(r, word[0], stream);
+		else
 			put_frame(r, word[0], stream, how);
-		return;
-	}
-	feed(r);
-	if (word[0] == '<')
-		h2_guard_sent_end(r->guard, stream);
-	else if (word[0] == '!')
-		h2_guard_sent_reset(r->guard, stream);
-	else if (word[0] == '^')
-		h2_guard_sent_data(r->guard);
-	else
-		r->now_us += word[0] == '+' ? 10000000 : 9999999;
 }
 
 static struct run run; /* large */
@@ -432,7 +466,8 @@ forgotten_streams(void **state)
 	    {"D1", CLOSED, NONE},
 	    {"W1 R1", FINE, NONE},
 	    {"P1", FINE, NONE},
-	    {"R1*3", CALM, H2_FLOOD_PRIORITIES},
+	    {"R1*3", CALM, H2_FLOOD_RESETS},
+	    {"= ^ R1*4", FINE, NONE},
 	    {"H2001 D2001", FINE, NONE},
 	};
 

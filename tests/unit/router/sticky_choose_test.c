@@ -303,6 +303,38 @@ test_epochs(void **state)
 	plan_drop(p);
 }
 
+/* What was kept of another process, or of before the service left. */
+static void
+test_epochs_of_before(void **state)
+{
+	const struct weight_change gone = {"v2", 0, true};
+	struct plan *p = build(shop_spec(1, true, false), NULL);
+
+	(void)state;
+	assert_false(plan_raise_epochs(p, "other", 3));
+	assert_false(plan_raise_epochs(p, "shop", 0));
+	assert_true(plan_raise_epochs(p, "shop", 3));
+	assert_int_equal(chosen(p, "v1", 3), CHOICE_STICKY);
+	assert_int_equal(chosen(p, "v2", 3), CHOICE_STICKY);
+	assert_int_equal(chosen(p, "v2", 0), CHOICE_WEIGHT);
+	plan_set_epoch(p, "shop", "v1", 0);
+	plan_set_epoch(p, "shop", "v2", 2);
+	plan_set_epoch(p, "shop", "v9", 1);
+	plan_set_epoch(p, "other", "v1", 1);
+	assert_int_equal(chosen(p, "v1", 0), CHOICE_STICKY);
+	assert_int_equal(chosen(p, "v1", 3), CHOICE_WEIGHT);
+	assert_int_equal(chosen(p, "v2", 2), CHOICE_STICKY);
+	/* the same again, or less, is of before */
+	assert_false(plan_raise_epochs(p, "shop", 3));
+	assert_false(plan_raise_epochs(p, "shop", 2));
+	assert_int_equal(chosen(p, "v1", 0), CHOICE_STICKY);
+	p = shift(p, &gone);
+	assert_int_equal(chosen(p, "v2", 4), CHOICE_STICKY);
+	assert_int_equal(chosen(p, "v2", 2), CHOICE_WEIGHT);
+	assert_int_equal(chosen(p, "v1", 0), CHOICE_STICKY);
+	plan_drop(p);
+}
+
 /* The cookie's pod, as long as it is up and of that version. */
 static void
 test_pods(void **state)
@@ -376,6 +408,7 @@ main(void)
 	    cmocka_unit_test(test_time),
 	    cmocka_unit_test(test_several_cookies),
 	    cmocka_unit_test(test_epochs),
+	    cmocka_unit_test(test_epochs_of_before),
 	    cmocka_unit_test(test_pods),
 	    cmocka_unit_test(test_off),
 	};
