@@ -152,14 +152,16 @@ def test_a_pause_beyond_the_timeout_is_downtime(pod):
 
 def test_a_server_that_dies_and_comes_back(pod):
     p = pod(lambda asked: answer(200))
-    child = start("-o", "json", url(p), "--rate", "100", "-d", "6s")
+    child = start("-o", "json", url(p), "--rate", "100", "-d", "1h")
     wait_for(lambda: len(p.asked) >= 50, "requests arrive")
     p.stop()
     down = time.monotonic()
     time.sleep(2)
     before = time.monotonic()
     p.start()
-    up = time.monotonic()
+    up, n = time.monotonic(), len(p.asked)
+    wait_for(lambda: len(p.asked) >= n + 50, "requests arrive again")
+    child.send_signal(signal.SIGINT)
     code, out, err = finish(child)
     assert code == 0, err
     got = json.loads(out)
@@ -168,8 +170,8 @@ def test_a_server_that_dies_and_comes_back(pod):
     assert before - down - slack <= longest["length_s"]
     assert longest["length_s"] <= up - down + slack + 0.2
     kinds = got["totals"]["errors_by_kind"]
-    assert kinds["connect"] >= 150 and set(kinds) <= {"connect", "reset"}
-    assert got["timeline"]["slots"][-1]["versions"]["-"]["errors"] == 0
+    assert kinds["connect"] >= 1 and set(kinds) <= {"connect", "reset"}
+    assert sum(w["failed"] for w in got["downtime"]) == sum(kinds.values())
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -454,7 +456,6 @@ def test_an_idle_connection_that_is_closed_is_no_failure(pod):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(200))
         await writer.drain()
-        await asyncio.sleep(0.02)
     got = load(url(pod(raw=raw)), "--rate", "4", "-n", "6")
     assert got["totals"]["errors"] == 0
     assert got["totals"]["connections"] == 6
@@ -543,9 +544,13 @@ def test_http2(h2_pod, certs, secure, kind):
 
 def test_http2_users_and_timeouts(h2_pod):
     """A stream that is not answered is given up, its connection is not."""
+    visits = []
+
     async def respond(asked):
-        if asked.target == "/3" and asked.get("cookie") == "id=3; n=1":
-            return
+        if asked.target == "/3":
+            visits.append(asked.get("cookie"))
+            if len(visits) > 1:
+                return
         await asked.answer(Answer(200, b"", [
             ("set-cookie", "n=1"), ("X-Shunt-Version", "v1")]))
     p = h2_pod(respond)
@@ -555,6 +560,7 @@ def test_http2_users_and_timeouts(h2_pod):
     assert got["totals"]["connections"] == 1
     assert got["totals"]["errors_by_kind"] == {"timeout": 9}
     assert by(got["versions"], "version")["v1"]["requests"] == 31
+    assert visits[0] == "id=3" and visits[-1] == "id=3; n=1"
 
 
 def test_http2_spoken_to_a_server_of_http1(pod):
@@ -679,7 +685,7 @@ def test_marks_of_what_shunt_does(shop, app, tmp_path):
     changed = [s["at_s"] for s in got["timeline"]["slots"]
                if "2" in s["versions"]][0]
     width = got["timeline"]["width_s"]
-    assert changed - 1 <= mark["at_s"] <= changed + width + 1
+    assert changed - 3 <= mark["at_s"] <= changed + width + 3
     with open(page, encoding="utf-8") as f:
         assert 'class="mark"' in f.read()
 
