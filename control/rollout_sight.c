@@ -146,6 +146,8 @@ look_at_pods(struct rollouts *set, struct rollout *r, struct sight *k)
 	if (rollout_side_look(&r->run->new, k->new, launched, m.min_ready_us,
 		k->now_us, &k->new_pods) < 0)
 		return -1;
+	if (r->run->replicas == 0 && !r->run->given && launched != NULL)
+		r->run->before = launched->wanted;
 	m.replicas = back ? k->old_pods.own : k->new_pods.own;
 	if (m.replicas == 0)
 		m.replicas = 1;

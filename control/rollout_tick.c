@@ -364,9 +364,12 @@ order_processes(struct rollouts *set, struct rollout *r, const struct sight *k)
 	const unsigned n = run->replicas;
 	const unsigned old =
 	    rollout_side_processes(r->now.old_replicas, &k->old_pods, n);
-	const unsigned new =
+	unsigned new =
 	    rollout_side_processes(r->now.new_replicas, &k->new_pods, n);
 
+	if (new < run->before && r->phase != ROLLOUT_ROLLING_BACK &&
+	    r->ops != &strategy_recreate && r->ops != &strategy_rolling)
+		new = run->before;
 	if (!run->launched || old != run->old_processes)
 		launch_want(set->parts.launch, r->service, r->from, old);
 	if (!run->launched || new != run->new_processes)
@@ -527,9 +530,12 @@ gates_stop(struct rollouts *set, struct rollout *r, const struct sight *k)
 		rollout_turn_back(set, r, "rollback", k->why);
 		return true;
 	}
-	if (r->phase == ROLLOUT_PAUSED)
+	if (r->paused_by == PAUSE_PERSON)
 		return false;
-	rollout_go(set, r, ROLLOUT_PAUSED, "pause", k->why);
+	if (r->phase == ROLLOUT_PAUSED)
+		rollout_decide(r, set->parts.events, "pause", k->why);
+	else
+		rollout_go(set, r, ROLLOUT_PAUSED, "pause", k->why);
 	rollout_set_pause(r, PAUSE_GATE, k->facts.now_us);
 	return true;
 }

@@ -81,6 +81,7 @@ struct rollout_run {
 	uint32_t peak;		 /* the highest share that a step has given */
 	bool launched;		 /* what launch was told are these */
 	unsigned old_processes, new_processes;
+	unsigned before;       /* as many the candidate had, by rules maybe */
 	uint64_t published_us; /* when the share was changed last */
 	char because[240];     /* it left its last step; "" = said */
 	uint64_t ticked_us;    /* wall clock */

@@ -109,6 +109,7 @@ check_candidate(struct demand *q, const struct service *s, const char *to)
 	const struct version *v = service_version(s, to);
 	struct launch_counts counts;
 	char names[200];
+	bool launched;
 
 	if (v == NULL) {
 		list_versions(s, names, sizeof names);
@@ -117,8 +118,10 @@ check_candidate(struct demand *q, const struct service *s, const char *to)
 	}
 	if (v->index == s->stable)
 		return refuse(q, "%s is the stable version already", to);
-	if (v->npods == 0 &&
-	    !launch_counts(q->set->parts.launch, s->name, to, &counts))
+	launched = launch_counts(q->set->parts.launch, s->name, to, &counts);
+	if (launched && counts.replicas == 0)
+		return refuse(q, "%s has no replicas to launch", to);
+	if (v->npods == 0 && !launched)
 		return refuse(q, "%s has neither pods nor launch", to);
 	return 0;
 }
@@ -150,13 +153,16 @@ check_place(struct demand *q, const struct service *s, const char *to)
 {
 	const struct released *of = rollouts_find(q->set, q->service);
 	const struct rollout *r = of != NULL ? rollouts_newest(of) : NULL;
+	const struct version *candidate;
 
 	if (!rollout_runs(r))
 		return 0;
+	candidate = service_version(s, r->to);
 	if (strcmp(r->to, to) == 0 && r->phase != ROLLOUT_ROLLING_BACK)
 		return refuse(q, "a rollout to %s is %s already", to,
 		    rollout_phase_name(r->phase));
-	if (r->now.share > 0 && s->versions[s->stable].nup == 0)
+	if (r->now.share > 0 && s->versions[s->stable].nup == 0 &&
+	    candidate != NULL && candidate->nup > 0)
 		return refuse(q,
 		    "%s has no pod that could take over from %s: abort that "
 		    "rollout, or let it end",

@@ -61,12 +61,13 @@ text_of(const json_t *event, const char *key)
 static char *
 describe(const json_t *event)
 {
-	static const char *const subjects[] = {"service", "version", "pod"};
+	static const char *const subjects[] = {
+	    "service", "version", "pod", "name"};
 	const char *from = text_of(event, "from"), *to = text_of(event, "to");
 	const char *reason = text_of(event, "reason"), *gap = "";
 	struct buffer b = {0};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const char *subject = text_of(event, subjects[i]);
 
 		if (subject == NULL)

@@ -226,7 +226,7 @@ set_limits(struct runner *r)
 
 	r->quota = total == UINT64_MAX ? total : part(r, total);
 	r->connections_max = (unsigned)part(r, o->connections);
-	r->waiting_max = part(r, o->queue);
+	r->waiting_max = part(r, o->queue) > 0 ? part(r, o->queue) : 1;
 	r->per_connection =
 	    o->protocol == LOAD_PROTOCOL_H2 ? (unsigned)o->streams : 1;
 	r->downtime.closed = r->closed;

@@ -168,6 +168,21 @@ runner_unopened(struct runner *r, enum failure why)
 	runner_failed(r, call, why);
 }
 
+/*
+ * Whether one more call may wait. Many may be due at once while connections
+ * are free for them; and whom a connection is being opened for does not wait
+ * for others.
+ */
+static bool
+has_queue_room(struct runner *r)
+{
+	if (r->nwaiting < r->waiting_max)
+		return true;
+	runner_pump(r);
+	return r->nwaiting <
+	       r->waiting_max + (uint64_t)r->opening * r->per_connection;
+}
+
 void
 runner_issue(struct runner *r, uint64_t intended_ns)
 {
@@ -190,7 +205,7 @@ runner_issue(struct runner *r, uint64_t intended_ns)
 	call->intended_ns = intended_ns;
 	if (r->users != NULL)
 		call->user = users_next(r->users, call->profile);
-	if (!r->closed && r->nwaiting >= r->waiting_max) {
+	if (!r->closed && !has_queue_room(r)) {
 		runner_failed(r, call, FAILURE_NOT_SENT);
 		return;
 	}

@@ -56,15 +56,16 @@ def test_services(p):
     code, answer = p.api("GET", "/api/v1/services")
     assert code == 200 and [s["name"] for s in answer["services"]] == ["shop"]
     one = answer["services"][0]
-    assert set(one) == {"name", "stable", "in_force", "versions", "mirror",
-                        "retry_budget", "rollout"}
+    assert set(one) == {"name", "stable", "closed", "parked", "in_force",
+                        "versions", "mirror", "retry_budget", "rollout"}
+    assert one["closed"] is False and one["parked"] == 0
     assert one["in_force"] in (True, False)
     assert one["stable"] == "v1"
     assert one["mirror"] is None and one["rollout"] is None
     version = one["versions"][0]
     assert set(version) == {"name", "weight", "share", "requests", "errors",
                             "error_ratio", "p50_ms", "p99_ms", "queued",
-                            "panic", "launch",
+                            "panic", "launch", "names",
                             "pods"}
     assert set(version["pods"][0]) == {"address", "state", "inflight",
                                        "reason"}

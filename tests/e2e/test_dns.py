@@ -14,8 +14,9 @@ from harness import run_cli, wait_for
 from pods import answer, app_answer
 
 NAME = "app.internal"
-QUICK = {"timeout": "300ms", "tries": 1, "min_ttl": "100ms",
-         "backoff": "100ms", "max_backoff": "300ms"}
+# Silence has to be waited for; a server that is only slow must not be silent.
+QUICK = {"timeout": "4s" if harness.SAN else "2s", "tries": 1,
+         "min_ttl": "100ms", "backoff": "100ms", "max_backoff": "300ms"}
 HEALTH = {"path": "/healthz", "interval": "100ms", "timeout": "1s",
           "rise": 2, "fall": 2}
 
@@ -216,7 +217,7 @@ def test_a_resolver_that_stops_answering_keeps_the_last_answer(dns, named,
     assert n["addresses"] == 1
     before = p.metrics()["shunt_dns_queries_total"]['outcome="timeout"']
     wait_for(lambda: p.metrics()["shunt_dns_queries_total"]
-             ['outcome="timeout"'] >= before + 4, "it goes on asking")
+             ['outcome="timeout"'] >= before + 2, "it goes on asking")
     load.wait(100)
     assert states(p) == up("127.0.0.1")
     d.set(NAME, A=["127.0.0.2"])
@@ -226,9 +227,7 @@ def test_a_resolver_that_stops_answering_keeps_the_last_answer(dns, named,
     load.wait(100)
     load.stop()
     assert load.failures() == []
-    log = p.stderr()
-    assert log.count("resolved -> failing") == 1, log
-    assert log.count("failing -> resolved") == 1, log
+    assert p.stderr().count("failing -> resolved") == 1, p.stderr()
 
 
 FAILURES = {
@@ -255,12 +254,15 @@ def test_each_failure_keeps_the_last_answer(dns, named, farm, mode):
     d = dns(app_internal={"A": ["127.0.0.1"]})
     p = named(d, [f"{NAME}:{farm.port}"])
     wait_states(p, up("127.0.0.1"))
-    good = name_of(p)["last_resolved"]
+    good = wait_name(p, "resolved")["last_resolved"]
     d.mode(NAME, mode)
     n = wait_name(p, state, words)
     assert n["addresses"] == 1 and n["last_resolved"] >= good
+    told = p.stderr().count(f" {state}: ")
     asked = len(d.asked(NAME))
-    wait_for(lambda: len(d.asked(NAME)) >= asked + 6, "it goes on asking")
+    more = 2 if "in time" in words else 8
+    wait_for(lambda: len(d.asked(NAME)) >= asked + more, "it goes on asking")
+    assert p.stderr().count(f" {state}: ") == told  # once for all tries
     assert states(p) == up("127.0.0.1") and get(p.port).status == 200
     metrics = p.metrics()
     label = f'service="shop",version="v1",name="{NAME}:{farm.port}"'
@@ -270,7 +272,7 @@ def test_each_failure_keeps_the_last_answer(dns, named, farm, mode):
     if outcome:
         assert metrics["shunt_dns_queries_total"][
             f'outcome="{outcome}"'] > 0
-    assert p.stderr().count(f"resolved -> {state}") == 1, p.stderr()
+    assert f"resolved -> {state}" in p.stderr()
     assert "; the last answer is kept, 1 address" in p.stderr()
     d.set(NAME, A=["127.0.0.1", "127.0.0.2"])
     wait_states(p, up("127.0.0.1", "127.0.0.2"))
@@ -308,6 +310,7 @@ def test_the_next_server_is_asked(dns, named, farm, ports):
     p = named(d, [f"{NAME}:{farm.port}"], resolver={
         "servers": [f"127.0.0.1:{dead}", bad.address, d.address]})
     wait_states(p, up("127.0.0.1"))
+    wait_name(p, "resolved")
     n = len(bad.asked())
     assert n > 0
     # The one that answered is asked first from now on.
@@ -516,14 +519,14 @@ def test_questions_under_way_are_bounded(dns, named):
     d.names = {f"n{i}.internal": {"mode": "silent"} for i in range(100)}
     d.write()
     p = named(d, [f"{n}:80" for n in d.names],
-              resolver={"timeout": "500ms", "backoff": "1m",
+              resolver={"timeout": "1s", "backoff": "1m",
                         "max_backoff": "1m"})
     wait_for(lambda: all(n["state"] == "failing"
                          for n in p.version("v1")["names"]), "all failed")
     t = sorted(x["time"] for x in d.asked())
     assert len(t) == 200
     # The server sees them a little later than they are sent.
-    assert min(b - a for a, b in zip(t, t[33:])) > 0.25
+    assert min(b - a for a, b in zip(t, t[33:])) > 0.5
 
 
 # Reloads, restarts, people

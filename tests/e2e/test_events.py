@@ -125,6 +125,22 @@ def test_weights_and_reloads(two, listen):
     assert "expected" in one.event()["reason"]
 
 
+def test_releases(two, listen):
+    one = listen(two)
+    code, answer = two.api("POST", "/api/v1/services/shop/rollouts",
+                           {"to": "v2"})
+    assert code == 200, answer
+    event = one.event()
+    assert (event["kind"], event["service"], event["version"]) == (
+        "rollout", "shop", "v2")
+    assert (event["from"], event["to"]) == ("starting", "starting")
+    assert event["reason"] == "start: v1 -> v2 by canary"
+    assert two.api("POST", "/api/v1/services/shop/rollout/abort")[0] == 200
+    seen = [one.event() for _ in range(5)]
+    assert ("progressing", "rolling_back", "abort: aborted by a person") in [
+        (e["from"], e["to"], e["reason"]) for e in seen], seen
+
+
 def test_pods(shop, pod, listen):
     from pods import answer
     status = [200]

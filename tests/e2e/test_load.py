@@ -684,6 +684,53 @@ def test_marks_of_what_shunt_does(shop, app, tmp_path):
         assert 'class="mark"' in f.read()
 
 
+def test_marks_of_a_rollout(shop, app):
+    """Each phase is a mark with its words; the run sees no failure, and users
+    with cookies do not go back."""
+    p = shop({"v1": [app("1").port], "v2": [app("2").port]}, service={
+        "sticky": {"cookie": "shunt", "ttl": "1h"},
+        "release": {"strategy": "canary", "canary": {
+            "gates": "off", "steps": [{"weight": 50}]}}})
+    child = start("-o", "json", f"http://127.0.0.1:{p.port}/", "--rate", "100",
+                  "-d", "1h", "--admin", p.socket, "--version-from",
+                  "json:appVersion", "--users", "50",
+                  "--expect", "failures=0", "--expect", "flips=0")
+    wait_for(lambda: p.version("v1")["requests"] >= 50, "requests to v1")
+    p.cli("rollout", "start", "shop", "--to", "v2", "--wait", check=True)
+    wait_for(lambda: p.version("v2")["requests"] >= 50, "requests to v2")
+    child.send_signal(signal.SIGINT)
+    code, out, err = finish(child)
+    assert code == 0, err
+    told = [m["text"] for m in json.loads(out)["marks"]
+            if m["kind"] == "rollout"]
+    assert any("done" in text for text in told), told
+    assert all(text.startswith("shop") for text in told)
+
+
+def test_a_burst_uses_what_is_free(pod):
+    """More are due at once than may wait, but connections are free for them:
+    the generator is held up for a while, as by a busy machine."""
+    p = pod(lambda asked: answer(200))
+    child = start("-o", "json", url(p), "--rate", "100", "-n", "200",
+                  "--queue", "1", "-c", "100")
+    wait_for(lambda: len(p.asked) >= 20, "requests arrive")
+    child.send_signal(signal.SIGSTOP)
+    wait_for(lambda: stopped(child.pid), "it stands still")
+    time.sleep(0.3)
+    child.send_signal(signal.SIGCONT)
+    code, out, err = finish(child)
+    assert code == 0, err
+    totals = json.loads(out)["totals"]
+    assert totals["requests"] == 200
+    assert totals["lag_max_ms"] >= 250 and totals["max_ms"] >= 250
+    assert totals["errors_by_kind"].get("not_sent", 0) == 0
+
+
+def stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rsplit(") ", 1)[1][0] == "T"
+
+
 def test_an_admin_api_that_is_not_there(pod, tmp_path):
     code, out, err = finish(start(
         url(pod()), "-n", "5", "--admin", str(tmp_path / "none.sock")))

@@ -3,7 +3,9 @@ v2's pod fails its checks until the test goes on, and so long it is closed."""
 import asyncio
 import copy
 import json
+import random
 import re
+import select
 import signal
 import time
 
@@ -252,7 +254,7 @@ def test_those_in_a_queue_are_parked(start, loop):
     """They waited for a version that nobody is to get any more."""
     old = Work(loop, body=b"old")
     s = start(old=old, limits={"pod_requests": 1, "queue": 100,
-                               "queue_timeout": "1s"})
+                               "queue_timeout": "5m"})
     first = send(s.p, "/first")
     old.wait(1)
     clients = [send(s.p, f"/{i}") for i in range(10)]
@@ -260,13 +262,22 @@ def test_those_in_a_queue_are_parked(start, loop):
     s.close()
     s.wait_parked(10)
     assert s.p.version("v1")["queued"] == 0
-    time.sleep(1.2)  # longer than the queue has patience
-    assert s.parked() == 10
     old.open()
     assert first.response().body == b"old"
     s.open()
     assert [c.response().body for c in clients] == [b"new"] * 10
     assert old.order == ["/first"]
+    s.settle()
+
+
+def test_patience_for_room_is_another_one(start):
+    s = start(limits={"pod_requests": 1, "queue": 10, "queue_timeout": "3s"})
+    s.close()
+    clients = [send(s.p) for _ in range(4)]
+    s.wait_parked(4)
+    time.sleep(3.2)
+    s.open()
+    assert [c.response().body for c in clients] == [b"new"] * 4
     s.settle()
 
 
@@ -418,25 +429,43 @@ def test_streams_that_are_reset_are_forgotten(start):
 # reloads, and the end
 
 
-def test_time_goes_on_over_plans(start):
-    """Reloads neither let them go nor begin their wait anew."""
-    s = start(park="3s")
+def test_a_reload_keeps_them(start):
+    s = start()
     s.close()
-    began = time.monotonic()
-    c = send(s.p)
-    s.wait_parked(1)
+    clients = [send(s.p) for _ in range(5)]
+    s.wait_parked(5)
     for i in range(4):
         s.reload(lambda services, i=i: services["shop"].update(
             {"empty": ["stable", 503][i % 2]}))
-        assert s.p.status()["closed"] and s.parked() == 1
-        time.sleep(0.5)
-    reply = c.response()
-    assert reply.status == 503 and LATE in reply.body
-    assert 3 <= time.monotonic() - began
+        assert s.p.status()["closed"] and s.parked() == 5
     # another park holds for who comes after it
     s.reload(lambda services: services["shop"]["release"]["recreate"].update(
         {"park": "0s"}))
     assert CLOSED in get(s.p.port).body
+    assert s.parked() == 5
+    s.open()
+    assert [c.response().body for c in clients] == [b"new"] * 5
+    s.settle()
+
+
+def test_time_goes_on_over_plans(start):
+    """It would never end, were it to begin anew with each of them."""
+    s = start(park="2s")
+    s.close()
+    began = time.monotonic()
+    c = send(s.p)
+    plans = 0
+
+    def answered():
+        nonlocal plans
+        plans += 1
+        s.reload(lambda services: services["shop"].update(
+            {"empty": ["stable", 503][plans % 2]}))
+        return select.select([c.socket], [], [], 0.2)[0]
+    wait_for(answered, "it is too late")
+    reply = c.response()
+    assert reply.status == 503 and LATE in reply.body
+    assert time.monotonic() - began >= 2
 
 
 def test_a_reload_takes_the_service(start):
@@ -505,3 +534,40 @@ def test_load_over_a_release_sees_no_error(shop, pod, loop):
     assert not [d for d in with_load.done if d.error]
     seen = "".join(d.version[1] for d in with_load.done)
     assert re.search("1.*2.*1.*2", seen)
+
+
+def test_it_closes_and_opens_all_the_time(shop, pod, loop):
+    """Also who waits for room, sticks, leaves or tries again is answered."""
+    works = {v: Work(loop, 0.002, body=v.encode()) for v in ("v1", "v2")}
+    p = shop({v: [pod(w).port] for v, w in works.items()}, service={
+        "health": CHECKS, "cohort": {"cookie": "uid"}, "sticky": {"cookie": "shunt"},
+        "mirror": {"version": "v2"},
+        "limits": {"pod_requests": 3, "queue": 1000, "queue_timeout": "5m"},
+        "retry": {"attempts": 2, "on": ["connect", "reset"],
+                  "budget": "100%"},
+        "release": {"strategy": "recreate", "recreate": {"park": "5m"}}})
+    p.wait_pods("v1", up=1)
+    p.wait_pods("v2", up=1)
+    s = Shop(p, works["v1"], works["v2"])
+    loads = [Load(p.port, connections=12).start(),
+             Load(p.port, connections=4,
+                  data=request("POST", body=b"x" * 20000)).start()]
+    chance = random.Random(7)
+    for i in range(12):
+        to = "v1" if p.status()["stable"] == "v2" else "v2"
+        p.cli("rollout", "start", "shop", "--to", to)
+        leaving = [send(p, method="PUT", body=b"x") for _ in range(10)]
+        time.sleep(chance.random() * 0.3)
+        if i % 3 == 0:
+            s.reload(lambda services, i=i: services["shop"].update(
+                {"empty": ["stable", 503][i % 2]}))
+        if i % 4 == 1:
+            p.cli("rollout", "abort", "shop")
+        for c in leaving:
+            reset(c)
+    s.wait_closed(False)
+    for load in loads:
+        load.stop()
+        assert {d.status for d in load.done} == {200}
+        assert not [d for d in load.done if d.error]
+    s.settle()

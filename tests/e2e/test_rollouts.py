@@ -542,6 +542,21 @@ def test_others_keep_their_share(begin, app):
     assert weights(p) == {"v1": 0, "v2": .7, "v3": .3}
 
 
+def test_who_is_led_to_the_candidate_before_keeps_its_pods(begin, app):
+    """Rules have all of its pods run already: a step of 10 % takes none."""
+    p = begin({"v1": [app("1").port], "v2": rollout.launched("2", 3)},
+              {"health": OFTEN,
+               "rules": [{"match": {"header": {"X-Beta": "1"}},
+                          "version": "v2"}]}, **SLOW)
+    p.wait_pods("v2", up=3)
+    start(p)
+    until_weight(p, .1)
+    assert len(p.version("v2")["pods"]) == 3
+    verb(p, "abort")
+    until(p, "rolled_back")
+    p.wait_pods("v2", up=3)
+
+
 def test_a_share_is_exact(fixed):
     p = fixed(canary={"steps": [{"weight": 0.01, "hold": "1h"},
                                 {"weight": 12.34, "hold": "1h"}]})

@@ -305,6 +305,19 @@ def test_reloads_under_way_change_nothing(fixed):
     assert load.failures() == []
 
 
+def test_weights_edited_under_way(fixed):
+    """What the two have together is the file's; how they share it is not."""
+    p = fixed(**SLOW)
+    start(p)
+    until_weight(p, .1)
+    p.config["services"]["shop"]["weights"] = {"v1": 30, "v2": 170}
+    p.write(p.config)
+    reload(p)
+    assert weights(p) == {"v1": .9, "v2": .1}
+    kill(p)
+    assert weights(p) == {"v1": .9, "v2": .1}
+
+
 def test_a_candidate_that_leaves_the_file(fixed):
     p = fixed(**SLOW)
     start(p)
