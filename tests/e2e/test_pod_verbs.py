@@ -3,6 +3,7 @@ import asyncio
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -13,7 +14,7 @@ import websockets
 from client import Client, Load, Paced, get, request
 from h2client import H2Client
 from h2pod import Answer
-from harness import PATIENCE, SAN, App, wait_for
+from harness import BIN, PATIENCE, SAN, App, wait_for
 from pods import answer, app_answer
 from test_tunnel import WebSocketPod
 from test_websocket_h2 import TEXT, Socket
@@ -708,24 +709,38 @@ def test_events_say_it(shop, app):
 # A release by hand
 
 def test_ten_pods_restarted_one_by_one_under_load(shop, ports):
-    """Drain, wait, stop, start, ready: nobody notices."""
+    """Drain, wait, stop, start, ready, under 2,000 requests per second: nobody
+    notices."""
     apps = [App(ports, "1") for _ in range(10)]
+    load = None
     try:
         p = shop({"v1": [a.port for a in apps]}, workers=2,
                  service={"retry": {"attempts": 0}})
-        load = Paced(p.port, 150 if SAN else 1500, 30).load.start()
-        load.wait(300)
+        load = subprocess.Popen(
+            [BIN, "load", f"http://127.0.0.1:{p.port}/", "-o", "json",
+             "--rate", "150" if SAN else "2000", "--duration", "10m"],
+            stdout=subprocess.PIPE, text=True)
+
+        def served(n):
+            """So many more requests than now."""
+            until = p.version("v1")["requests"] + n
+            wait_for(lambda: p.version("v1")["requests"] >= until, "load")
+        served(100)
         for a in apps:
             p.cli("pod", "drain", "shop", "v1", address(a.port), "--wait",
                   check=True)
             a.stop()
             a.start()
             p.cli("pod", "ready", "shop", "v1", address(a.port), check=True)
-            load.wait(100)
-        load.stop()
-        assert load.failures() == []
-        assert load.finished() > 1000
+            served(50)
+        load.send_signal(signal.SIGINT)
+        totals = json.loads(load.communicate(timeout=PATIENCE)[0])["totals"]
+        assert totals["errors"] == 0, totals
+        assert totals["requests"] > 500
     finally:
+        if load is not None and load.poll() is None:
+            load.kill()
+            load.wait()
         for a in apps:
             if a.process.poll() is None:
                 a.stop()
