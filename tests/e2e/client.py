@@ -293,8 +293,8 @@ class Load:
 class Paced:
     """Requests at a steady rate, whatever becomes of them."""
 
-    def __init__(self, port, rate, connections):
-        self.load = Load(port, connections)
+    def __init__(self, port, rate, connections, data=None):
+        self.load = Load(port, connections, data=data)
         self.gap = connections / rate
         exchange = self.load.exchange
 

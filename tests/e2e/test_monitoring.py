@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 import yaml
 
-from client import Paced
+from client import Paced, request
 from harness import PATIENCE, ROOT, wait_for
 
 FOLDER = os.path.join(ROOT, "examples", "monitoring")
@@ -87,13 +87,16 @@ def scraped(shop, app, ports, tmp_path):
     admin = ports.reserve()
     # v2 fails for some, so that there are errors to be shown
     p = shop({"v1": [app("1").port],
-              "v2": [app("2", "--fail-rate", "50%", "--fail-agent", "",
+              "v2": [app("2", "--fail-rate", "50%", "--fail-agent",
+                         "Sometimes-Fail",
                          "--fail-status", "500").port]},
              config={"admin": {"address": f"127.0.0.1:{admin}"}},
              service={"weights": {"v1": 1, "v2": 1}, "release": {
-                 "canary": {"steps": [{"weight": 50, "pause": True}]}}})
+                 "canary": {"steps": [{"weight": 50, "pause": True}],
+                            "gates": "off"}}})
     prometheus = Prometheus(str(tmp_path), ports.reserve(), admin)
-    load = Paced(p.port, 100, 4).load.start()
+    load = Paced(p.port, 100, 4, data=request(fields=[
+        ("User-Agent", "Sometimes-Fail")])).load.start()
     yield p, prometheus
     load.stop()
     prometheus.stop()
