@@ -108,39 +108,6 @@ pod_or_404(struct call *c, struct address *address)
 	return p;
 }
 
-json_t *
-object_or_400(struct call *c, const char *shape)
-{
-	struct span body = call_body(c);
-	json_error_t error;
-	json_t *object =
-	    json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, &error);
-
-	if (object == NULL)
-		call_error(c, HTTP_BADREQUEST,
-		    "JSON, line %d, column %d: %s; expected %s", error.line,
-		    error.column, error.text, shape);
-	else if (!json_is_object(object))
-		call_error(c, HTTP_BADREQUEST, "expected %s", shape);
-	else
-		return object;
-	json_decref(object);
-	return NULL;
-}
-
-bool
-set_state_warning(struct call *c, json_t *json)
-{
-	const char *problem = control_state_problem(call_control(c));
-
-	if (problem != NULL)
-		json_object_set_new(json, "warning",
-		    json_sprintf("in force, but not kept over a restart: the "
-				 "state file was not written: %s",
-			problem));
-	return problem != NULL;
-}
-
 /* What the caller should know besides, or null. */
 static void
 set_warning(struct call *c, json_t *json, const struct version *v)

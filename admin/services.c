@@ -165,54 +165,6 @@ services_get(struct call *c)
 	call_json(c, HTTP_OK, json_pack("{s:o}", "services", services));
 }
 
-static void
-list_services(const struct plan *plan, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < plan->nservices && used < size; i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%s",
-		    i > 0 ? ", " : "", plan->services[i]->name);
-}
-
-const struct service *
-service_or_404(struct call *c)
-{
-	const struct plan *plan = control_plan(call_control(c));
-	const struct service *s = plan_service(plan, call_arg(c, 0));
-	char known[512], quoted[OPT_QUOTE_MAX];
-
-	if (s != NULL)
-		return s;
-	list_services(plan, known, sizeof known);
-	opt_quote(span_of(call_arg(c, 0)), quoted, sizeof quoted);
-	call_error(c, HTTP_NOTFOUND, "no service %s; there is: %s", quoted,
-	    known[0] != '\0' ? known : "none");
-	return NULL;
-}
-
-const struct version *
-service_version_or_404(
-    struct call *c, const struct service *s, const char *name)
-{
-	const struct version *v = service_version(s, name);
-	char quoted[OPT_QUOTE_MAX], known[512];
-	size_t used = 0;
-
-	if (v != NULL)
-		return v;
-	known[0] = '\0';
-	for (size_t i = 0; i < s->nversions && used < sizeof known; i++)
-		used += (size_t)snprintf(known + used, sizeof known - used,
-		    "%s%s", i > 0 ? ", " : "", s->versions[i].name);
-	opt_quote(span_of(name), quoted, sizeof quoted);
-	call_error(c, HTTP_NOTFOUND,
-	    "service %s has no version %s; there is: %s", s->name, quoted,
-	    known);
-	return NULL;
-}
-
 void
 service_get(struct call *c)
 {
