@@ -11,6 +11,7 @@
 
 #include "base/opt.h"
 #include "conf/tables.h"
+#include "router/launch_spec.h"
 
 #define SYSTEM_PATH "/usr/local/bin:/bin:/usr/bin"
 
@@ -102,4 +103,25 @@ launch_directory_fault(const char *path, char *why, size_t why_size)
 	else if (!S_ISDIR(st.st_mode))
 		error = ENOTDIR;
 	return tell(error, "a folder", path, why, why_size);
+}
+
+const char *
+launch_path(const struct launch_spec *l)
+{
+	for (size_t i = 0; i < l->nenv; i++)
+		if (l->env[i].name != NULL && l->env[i].value != NULL &&
+		    strcmp(l->env[i].name, "PATH") == 0)
+			return l->env[i].value;
+	return getenv("PATH");
+}
+
+bool
+launch_fault(const struct launch_spec *l, char *why, size_t why_size)
+{
+	if (l->directory != NULL &&
+	    launch_directory_fault(l->directory, why, why_size))
+		return true;
+	return strchr(l->command[0], '{') == NULL &&
+	       launch_program_fault(
+		   l->command[0], launch_path(l), why, why_size);
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct errors;
+struct launch_spec;
 
 #define LAUNCH_FAULT_MAX 512u
 
@@ -26,5 +27,10 @@ char *read_absolute(struct errors *e, const char *text);
 bool launch_program_fault(
     const char *program, const char *path, char *why, size_t why_size);
 bool launch_directory_fault(const char *path, char *why, size_t why_size);
+
+/* Where its program is looked for; NULL = the system's. */
+const char *launch_path(const struct launch_spec *l);
+/* What speaks against running it now; false when nothing is known. */
+bool launch_fault(const struct launch_spec *l, char *why, size_t why_size);
 
 #endif

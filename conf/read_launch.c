@@ -418,17 +418,6 @@ check_size(
 		    LAUNCH_TEXT_MAX, size);
 }
 
-/* The PATH that the process will have. */
-static const char *
-path_of(const struct launch_spec *l)
-{
-	for (size_t i = 0; i < l->nenv; i++)
-		if (l->env[i].name != NULL && l->env[i].value != NULL &&
-		    strcmp(l->env[i].name, "PATH") == 0)
-			return l->env[i].value;
-	return getenv("PATH");
-}
-
 /* What it names is absolute afterwards, or found by PATH. */
 static void
 check_program(
@@ -447,7 +436,8 @@ check_program(
 		l->command[0] = path;
 	}
 	if (strchr(l->command[0], '{') == NULL &&
-	    launch_program_fault(l->command[0], path_of(l), why, sizeof why))
+	    launch_program_fault(
+		l->command[0], launch_path(l), why, sizeof why))
 		errors_add(e, command->first->at, "%s", why);
 }
 

@@ -387,10 +387,12 @@ check_rolling(
 	if (t->progress_deadline_us == 0 ||
 	    t->min_ready_us < t->progress_deadline_us)
 		return;
-	if (ready == NULL)
-		ready = node_get(value, "progress_deadline");
-	errors_add(e, ready->at,
-	    "expected \"min_ready\" to be less than \"progress_deadline\"");
+	if (ready == NULL) /* the default gives way */
+		t->min_ready_us = t->progress_deadline_us / 2;
+	else
+		errors_add(e, ready->at,
+		    "expected \"min_ready\" to be less than "
+		    "\"progress_deadline\"");
 }
 
 static void

@@ -471,7 +471,8 @@ obey(struct rollouts *set, struct rollout *r, const struct sight *k,
 		rollout_set_pause(r, PAUSE_STEP, k->facts.now_us);
 	if (w->progress == PROGRESS_WAITING && !w->person)
 		wait_for(set, r, WAIT_TRAFFIC, w->reason);
-	else
+	else if (moves || a->next.stage != r->state.stage ||
+		 a->next.step != r->state.step)
 		r->run->waits = WAIT_NONE;
 	snprintf(r->reason, sizeof r->reason, "%s", w->reason);
 	return carry_out(set, r, k, a, &c, plan) || moves;
@@ -490,10 +491,26 @@ progress(struct rollouts *set, struct rollout *r, const struct sight *k)
 	return true;
 }
 
+/* With what the launcher knows of it. */
+static void
+say_failure(const struct rollouts *set, const struct rollout *r,
+    const struct wish *w, char *buf, size_t size)
+{
+	struct launch_counts counts;
+
+	if (launch_counts(set->parts.launch, r->service, r->to, &counts) &&
+	    counts.why != NULL)
+		snprintf(buf, size, "%s; the last start of %s: %s", w->reason,
+		    r->to, counts.why);
+	else
+		snprintf(buf, size, "%s", w->reason);
+}
+
 static bool
 tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 {
 	struct answer a = {.next = r->state};
+	char reason[256];
 
 	if (r->phase == ROLLOUT_STARTING && !r->run->started) {
 		if (!asked(set, r, k, ROLLOUT_STARTING))
@@ -502,7 +519,8 @@ tick_forward(struct rollouts *set, struct rollout *r, const struct sight *k)
 	}
 	strategy_advance(&a.next, &k->terms, &k->facts, &a.wish);
 	if (a.wish.progress == PROGRESS_FAILED) {
-		rollout_turn_back(set, r, "rollback", a.wish.reason);
+		say_failure(set, r, &a.wish, reason, sizeof reason);
+		rollout_turn_back(set, r, "rollback", reason);
 		return true;
 	}
 	a.target = target_of(r, &a.wish, &k->facts);
@@ -540,20 +558,50 @@ gates_stop(struct rollouts *set, struct rollout *r, const struct sight *k)
 	return true;
 }
 
-/* What a reload has taken away, or put in its place; false: nothing. */
+/* A reload has taken away who is led to the candidate. */
 static bool
-undercut(const struct rollout *r, const struct sight *k, char *why, size_t size)
+is_undercut(const struct rollout *r, const struct sight *k)
 {
-	const char *stable = k->service->versions[k->service->stable].name;
-
-	if (strcmp(stable, r->from) != 0 && strcmp(stable, r->to) != 0) {
-		snprintf(
-		    why, size, "the config names %s as stable now", stable);
-		return true;
-	}
-	snprintf(why, size, "release.ab has no match any more");
 	return r->ops == &strategy_ab && k->release->ab_match == NULL &&
 	       r->now.lead == LEAD_AB;
+}
+
+/*
+ * The file names another stable version than the one that was to be replaced:
+ * its weights hold, and the rollout is over; done, where it is the candidate.
+ * False: that is not so.
+ */
+static bool
+give_way(struct rollouts *set, struct rollout *r, const struct sight *k)
+{
+	const char *stable = k->service->versions[k->service->stable].name;
+	const struct release_change open = {.closed = false};
+	const bool done =
+	    strcmp(stable, r->to) == 0 && r->phase != ROLLOUT_ROLLING_BACK;
+	struct plan *plan;
+	char reason[160], why[256];
+
+	if (strcmp(stable, r->from) == 0)
+		return false;
+	snprintf(
+	    reason, sizeof reason, "the config names %s as stable now", stable);
+	plan = plan_with_release(publish_current(set->parts.publish),
+	    r->service, &open, why, sizeof why);
+	if (plan == NULL) {
+		wait_for(set, r, WAIT_PLAN, why);
+		return true;
+	}
+	if (done && r->phase != ROLLOUT_PROMOTING)
+		rollout_go(set, r, ROLLOUT_PROMOTING, "promote", reason);
+	else if (!done)
+		rollout_turn_back(set, r, "rollback", reason);
+	rollout_go(set, r, done ? ROLLOUT_DONE : ROLLOUT_ROLLED_BACK,
+	    done ? "done" : "rolled back", reason);
+	r->now = (struct rollout_force){.share = done ? SHARE_ALL : 0};
+	rollout_commit(set, r, plan);
+	release_launch(set, r);
+	rollout_run_end(r);
+	return true;
 }
 
 /* Back. */
@@ -591,7 +639,6 @@ bool
 rollout_tick(struct rollouts *set, struct rollout *r)
 {
 	struct sight k;
-	char why[160];
 	bool changed;
 
 	CHECK_OBJ(r, ROLLOUT_MAGIC);
@@ -600,10 +647,13 @@ rollout_tick(struct rollouts *set, struct rollout *r)
 			lose(set, r, &k);
 		return r->run == NULL;
 	}
-	if (r->phase == ROLLOUT_ROLLING_BACK) {
+	if (give_way(set, r, &k)) {
+		changed = true;
+	} else if (r->phase == ROLLOUT_ROLLING_BACK) {
 		changed = tick_back(set, r, &k);
-	} else if (undercut(r, &k, why, sizeof why)) {
-		rollout_turn_back(set, r, "rollback", why);
+	} else if (is_undercut(r, &k)) {
+		rollout_turn_back(
+		    set, r, "rollback", "release.ab has no match any more");
 		changed = true;
 	} else if (gates_stop(set, r, &k)) {
 		changed = true;

@@ -138,7 +138,9 @@ rollouts_apply(struct rollouts *set, struct spec *spec)
 		apply_stable(s, next);
 		if (is_broken(r))
 			rollout_spec_weights(next, r->from, r->to, 0);
-		else if (was_under_way(r) && has_version(next, r->to))
+		else if (was_under_way(r) && has_version(next, r->to) &&
+			 strcmp(next->versions[next->stable].name, r->from) ==
+			     0) /* else the file wins */
 			rollout_spec_weights(
 			    next, r->from, r->to, r->now.share);
 	}
@@ -208,7 +210,9 @@ obey_restart(struct rollouts *set, struct rollout *r, enum on_restart on)
 	static const char reason[] = "shunt was restarted";
 
 	rollout_decide(r, set->parts.events, "restart",
-	    "it goes on where it was, counters begin anew");
+	    on == ON_RESTART_CONTINUE || r->phase == ROLLOUT_ROLLING_BACK
+		? "it goes on where it was, counters begin anew"
+		: reason);
 	if (r->phase == ROLLOUT_ROLLING_BACK)
 		return;
 	switch (on) {

@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "conf/conf.h"
+#include "conf/launch_files.h"
 #include "control/launch.h"
 #include "control/publish.h"
 #include "control/rollout_hooks.h"
@@ -13,7 +15,9 @@
 #include "control/rollouts.h"
 #include "control/rollouts_reply.h"
 #include "control/rollouts_state.h"
+#include "control/weights.h"
 #include "router/release.h"
+#include "router/spec.h"
 
 /* How many ended rollouts are searched for the last one that was done. */
 #define UNDO_DEPTH 1000u
@@ -103,6 +107,24 @@ list_versions(const struct service *s, char *buf, size_t size)
 		    i > 0 ? ", " : "", s->versions[i].name);
 }
 
+/* Before an old pod is stopped for it. */
+static int
+check_program(struct demand *q, const char *to)
+{
+	const struct conf *conf = publish_conf(q->set->parts.publish);
+	const struct service_spec *s = weights_service(conf->spec, q->service);
+	char why[LAUNCH_FAULT_MAX];
+
+	for (size_t i = 0; s != NULL && i < s->nversions; i++) {
+		const struct version_spec *v = &s->versions[i];
+
+		if (strcmp(v->name, to) == 0 && v->launch != NULL &&
+		    launch_fault(v->launch, why, sizeof why))
+			return refuse(q, "%s cannot be launched: %s", to, why);
+	}
+	return 0;
+}
+
 static int
 check_candidate(struct demand *q, const struct service *s, const char *to)
 {
@@ -123,7 +145,7 @@ check_candidate(struct demand *q, const struct service *s, const char *to)
 		return refuse(q, "%s has no replicas to launch", to);
 	if (v->npods == 0 && !launched)
 		return refuse(q, "%s has neither pods nor launch", to);
-	return 0;
+	return check_program(q, to);
 }
 
 static int
@@ -324,6 +346,10 @@ pause_it(struct demand *q, struct rollout *r)
 
 	if (r->phase == ROLLOUT_ROLLING_BACK)
 		return unfit(q, r, ": that is not paused");
+	if (r->now.closed)
+		return unfit(q, r,
+		    " and closed: no version takes requests, "
+		    "and a pause would make that longer");
 	if (rollout_frozen(r))
 		return 0;
 	if (r->phase == ROLLOUT_PAUSED)

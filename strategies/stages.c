@@ -35,6 +35,9 @@ wish_ask(struct wish *w, const char *what)
 	w->person = true;
 }
 
+/* So many starts of each pod may fail before the candidate has. */
+#define STARTS_EACH 2u
+
 bool
 stage_ready(const struct strategy_state *s, const struct strategy_terms *t,
     const struct facts *f, const struct version_facts *v, unsigned wanted,
@@ -42,8 +45,12 @@ stage_ready(const struct strategy_state *s, const struct strategy_terms *t,
 {
 	if (v->ready >= wanted)
 		return true;
-	if (t->progress_deadline_us > 0 &&
-	    stage_age(s, f) >= t->progress_deadline_us)
+	if (v == &f->new && v->failed > STARTS_EACH * wanted)
+		wish_say(w, PROGRESS_FAILED,
+		    "%u starts of pods have failed, %u of %u are ready",
+		    v->failed, v->ready, wanted);
+	else if (t->progress_deadline_us > 0 &&
+		 stage_age(s, f) >= t->progress_deadline_us)
 		wish_say(w, PROGRESS_FAILED,
 		    "%u of %u pods are ready after %llu s", v->ready, wanted,
 		    (unsigned long long)(stage_age(s, f) / 1000000));

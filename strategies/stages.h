@@ -26,7 +26,8 @@ void wish_ask(struct wish *w, const char *what);
 
 /*
  * Whether so many pods of the version are ready. If not, the wish says how
- * many are awaited, or, after the deadline, that they have failed.
+ * many are awaited, or, after the deadline or too many failed starts of the
+ * candidate's, that they have failed.
  */
 bool stage_ready(const struct strategy_state *s, const struct strategy_terms *t,
     const struct facts *f, const struct version_facts *v, unsigned wanted,

@@ -154,6 +154,8 @@ def test_recreate_aborted_while_closed(begin, app, pod, launch):
     start(p, strategy="recreate")
     wait_for(lambda: "of 1 pods are ready" in now(p)["reason"],
              "v1 is stopped")
+    status, told = p.api("POST", "/api/v1/services/shop/rollout/pause")
+    assert status == 409 and "no version takes requests" in told["error"]
     before = load.finished()
     with Client(p.port) as c:
         c.send(request())
@@ -378,6 +380,37 @@ def test_processes_that_cannot_start(begin, app):
     assert r["phase"] == "rolled_back", r
     assert served(p) == {"1"}
     wait_for(lambda: p.version("v2")["pods"] == [], "nothing is left")
+
+
+@pytest.mark.parametrize("strategy", [
+    "recreate", "rolling", "blue_green", "canary", "ab"])
+def test_starts_that_fail_end_it_with_the_reason(begin, app, strategy):
+    """Long before the deadline, and in the words of the launcher."""
+    p = begin({"v1": [app("1").port],
+               "v2": {"launch": {"command": ["/bin/sh", "-c", "exit 3"],
+                                 "backoff": {"min": "1ms", "max": "10ms"}}}},
+              progress_deadline="1h", rolling={"min_ready": "0s"},
+              ab={"match": {"path": "/b"}})
+    start(p, strategy=strategy)
+    r = until(p, *rollout.ENDED)
+    assert r["phase"] == "rolled_back", r
+    assert "have failed" in r["reason"] and "status 3" in r["reason"], r
+    assert served(p) == {"1"}
+
+
+def test_a_program_that_is_gone_is_no_candidate(begin, app, tmp_path):
+    """Said before an old pod is stopped for it."""
+    program = tmp_path / "app"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    p = begin({"v1": [app("1").port],
+               "v2": {"launch": {"command": [str(program)]}}})
+    program.unlink()
+    status, told = p.api("POST", "/api/v1/services/shop/rollouts",
+                         {"to": "v2", "strategy": "recreate"})
+    assert status == 409 and "cannot be launched" in told["error"], told
+    assert "No such file" in told["error"]
+    assert now(p) is None and served(p) == {"1"}
 
 
 def test_candidates_pods_die_under_way(begin, app):

@@ -398,7 +398,23 @@ def test_the_file_names_another_stable_version(begin, app):
     r = until(p, *rollout.ENDED)
     assert r["phase"] == "rolled_back"
     assert "names v3" in reason_of(r, "rollback")
-    assert p.status()["stable"] == "v3" and weights(p)["v2"] == 0
+    assert p.status()["stable"] == "v3"
+    assert weights(p) == {"v1": 0, "v2": 0, "v3": 1}
+    kill(p)
+    assert weights(p) == {"v1": 0, "v2": 0, "v3": 1}
+
+
+def test_the_file_names_the_candidate_stable(begin, app):
+    p = begin({f"v{i}": [app(str(i)).port] for i in (1, 2)}, **SLOW)
+    start(p)
+    until_weight(p, .1)
+    p.config["services"]["shop"]["stable"] = "v2"
+    p.write(p.config)
+    reload(p)
+    assert until(p, *rollout.ENDED)["phase"] == "done"
+    verb(p, "abort")
+    assert p.status()["stable"] == "v2"
+    assert weights(p) == {"v1": 0, "v2": 1}
 
 
 # windows
