@@ -252,6 +252,8 @@ read_answers(struct message m, char *name, unsigned count, struct dns_answer *a)
 		if (outcome != DNS_OK)
 			return outcome;
 	}
+	if (a->n == 0 && led) /* in a circle, or nearly */
+		return DNS_MALFORMED;
 	return a->n > 0 ? DNS_OK : DNS_EMPTY;
 }
 

@@ -19,12 +19,34 @@
 #include "router/pod.h"
 #include "router/tally.h"
 
+/* A pod that has not been asked yet would be. */
+static bool
+has_another(const struct txn *t)
+{
+	const struct version *v = pick_retry_version(t->service, t->version);
+
+	for (size_t i = 0; i < v->nready; i++) {
+		unsigned k = 0;
+
+		while (k < t->ntried && t->tried[k] != v->ready[i])
+			k++;
+		if (k == t->ntried)
+			return true;
+	}
+	return false;
+}
+
 /* Whether there is another attempt; what the budget refuses is counted. */
 static enum retry_verdict
 judge(struct txn *t, enum err e, enum upstream_loss loss, bool fresh)
 {
+	const enum reason reason = err_reason(e);
 	enum retry_verdict verdict = RETRY_NO;
 
+	/* who is slow or fails would only be made to work twice */
+	if ((reason == REASON_TIMEOUT || reason == REASON_STATUS) &&
+	    !has_another(t))
+		return RETRY_NO;
 	if (t->ntried < TXN_ATTEMPTS_MAX)
 		verdict = retry_judge(&t->retry, e, loss, fresh);
 	if (verdict == RETRY_REFUSED)

@@ -241,7 +241,7 @@ FAILURES = {
     "malformed": ("failing", "cannot be read", "malformed"),
     "short": ("failing", "cannot be read", "malformed"),
     "no_tcp": ("failing", "", None),
-    "loop": ("empty", "no addresses", "empty"),
+    "loop": ("failing", "cannot be read", "malformed"),
     "nxdomain": ("empty", "NXDOMAIN", "nxdomain"),
     "empty": ("empty", "no addresses", "empty"),
 }

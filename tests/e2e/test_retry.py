@@ -223,6 +223,25 @@ def test_the_last_status_is_the_clients(shop, pod):
     assert sum(len(x.asked) for x in pods) == 3
 
 
+@pytest.mark.parametrize("on", ["status", "timeout"])
+def test_the_only_pod_is_not_made_to_work_twice(shop, pod, on):
+    def silent(reader, writer):
+        asked.append(1)
+        return reader.read()
+    asked = []
+    if on == "status":
+        only = pod(lambda _: answer(500, "mine"))
+        asked = only.asked
+    else:
+        only = pod(raw=silent)
+    p = shop({"v1": [only.port]}, workers=1,
+             config={"timeouts": {"response": "300ms"}},
+             service={"retry": {"on": [on], "attempts": 3,
+                                "budget": "100%"}})
+    assert get(p.port).status == (500 if on == "status" else 504)
+    assert len(asked) == 1 and retries(p) == 0
+
+
 def test_only_statuses_that_count_as_errors(shop, pod):
     odd = pod(lambda asked: answer(404, "none"))
     p = start(shop, {"v1": [odd.port, named(pod, "1").port]}, {"v1": 1},
