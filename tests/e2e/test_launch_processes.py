@@ -380,7 +380,8 @@ def test_a_port_taken_while_its_pod_was_dead(proxy):
     thief.listen()
     wait_for(lambda: len(up(p)) == 1 and up(p) != [before],
              "it has another place")
-    assert get(p.port).status == 200
+    # up is what main knows; the workers' plan follows
+    wait_for(lambda: get(p.port).status == 200, "it answers")
     thief.close()
 
 
