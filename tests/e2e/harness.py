@@ -55,11 +55,10 @@ class Ports:
             except OSError:
                 s.close()
                 continue
-            s.close()
-            s = socket.socket()
+            # Only now may another socket have it, too: there is no moment at
+            # which a second one who reserves could come between.
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            s.bind(("127.0.0.1", port))
             self.held.append(s)
             return port
         raise AssertionError("no port is free")
