@@ -516,17 +516,17 @@ def test_a_thousand_names_are_not_asked_in_one_burst(dns, named):
 def test_questions_under_way_are_bounded(dns, named):
     """Of a server that is silent no more than 32 wait for an answer."""
     d = dns()
-    d.names = {f"n{i}.internal": {"mode": "silent"} for i in range(100)}
+    d.names = {f"n{i}.internal": {"mode": "silent"} for i in range(40)}
     d.write()
     p = named(d, [f"{n}:80" for n in d.names],
-              resolver={"timeout": "1s", "backoff": "1m",
+              resolver={"timeout": "2s", "backoff": "1m",
                         "max_backoff": "1m"})
     wait_for(lambda: all(n["state"] == "failing"
                          for n in p.version("v1")["names"]), "all failed")
     t = sorted(x["time"] for x in d.asked())
-    assert len(t) == 200
+    assert len(t) == 80
     # The server sees them a little later than they are sent.
-    assert min(b - a for a, b in zip(t, t[33:])) > 0.5
+    assert min(b - a for a, b in zip(t, t[33:])) > 1
 
 
 # Reloads, restarts, people

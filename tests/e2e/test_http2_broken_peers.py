@@ -370,7 +370,7 @@ def test_a_ping_and_a_malformed_answer_at_once(stage):
 
 def test_the_end_of_a_request_does_not_stop_the_clock(stage):
     """The answer waits for a window that never comes."""
-    p = stage(config={"timeouts": {"body": "500ms"}})
+    p = stage(config={"timeouts": {"body": "2s"}})
     with RawH2(p.port) as c:
         c.send(headers(1, POST, END_HEADERS) + frame(DATA, 0, 1, b"abc"))
         there = p.pod.accept()

@@ -218,7 +218,7 @@ def test_requests_per_connection(plain):
 
 
 def test_an_idle_connection_is_closed_with_goaway(plain):
-    p = plain(config={"timeouts": {"idle": "300ms"}})
+    p = plain(config={"timeouts": {"idle": "1s"}})
     with H2Client(p.port) as c:
         assert c.ask().status == 200
         assert c.closed() and c.goaway and c.goaway[0] == 0

@@ -100,7 +100,7 @@ def test_response_timeout_is_504_and_others_go_on(shop, pod):
             await asyncio.sleep(30)
         return app_answer("1")
     p = shop({"v1": [pod(hang).port]},
-             config={"timeouts": {"response": "300ms"}})
+             config={"timeouts": {"response": "3s"}})
     load = Load(p.port, 4).start()
     error_of(p.port, 504, "did not answer in time", path="/hang")
     load.wait(50)
