@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 import harness
-from client import Client, Load, get, request
+from client import Client, Load, Paced, get, request
 from dns_server import Dns
 from harness import run_cli, wait_for
 from pods import answer, app_answer
@@ -211,7 +211,7 @@ def test_a_resolver_that_stops_answering_keeps_the_last_answer(dns, named,
     d = dns(app_internal={"A": ["127.0.0.1"]})
     p = named(d, [f"{NAME}:{farm.port}"])
     wait_states(p, up("127.0.0.1"))
-    load = Load(p.port, connections=8).start()
+    load = Paced(p.port, 200, connections=8).load.start()
     d.freeze()
     n = wait_name(p, "failing", "no name server answered in time")
     assert n["addresses"] == 1

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from client import Client, Load, get, request
+from client import Client, Load, Paced, get, request
 from harness import wait_for
 from pods import FullPod, answer, app_answer
 
@@ -101,7 +101,7 @@ def test_response_timeout_is_504_and_others_go_on(shop, pod):
         return app_answer("1")
     p = shop({"v1": [pod(hang).port]},
              config={"timeouts": {"response": "3s"}})
-    load = Load(p.port, 4).start()
+    load = Paced(p.port, 200, 4).load.start()
     error_of(p.port, 504, "did not answer in time", path="/hang")
     load.wait(50)
     load.stop()
