@@ -22,6 +22,9 @@
 #define WANT_LIMIT                                                      \
 	"expected at least one of max_error_rate, max_error_increase, " \
 	"max_p99, max_p99_increase, or off instead of the map"
+#define WANT_PODS                                                          \
+	"expected an integer from 0 to 1000, or a percentage up to 100%, " \
+	"found "
 #define WANT_DURATION "expected a duration such as 500ms, 10s, 5m or 1h, found "
 
 static struct conf *
@@ -83,6 +86,13 @@ assert_terms(const struct strategy_terms *t, const struct strategy_ops *ops)
 }
 
 static void
+assert_portion(struct portion p, uint32_t share, unsigned count)
+{
+	assert_int_equal(p.share, share);
+	assert_int_equal(p.count, count);
+}
+
+static void
 assert_defaults(const struct release *r)
 {
 	const struct strategy_terms *t = r->terms;
@@ -92,12 +102,12 @@ assert_defaults(const struct release *r)
 		assert_terms(release_terms(r, strategy_at(i)), strategy_at(i));
 	assert_null(strategy_at(RELEASE_STRATEGIES));
 	assert_steps(&t[RELEASE_CANARY]);
-	assert_int_equal(t[RELEASE_ROLLING].max_surge, 1);
-	assert_int_equal(t[RELEASE_ROLLING].max_unavailable, 0);
-	assert_int_equal(t[RELEASE_ROLLING].parallelism, 1);
+	assert_portion(t[RELEASE_ROLLING].max_surge, 0, 1);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, 0, 0);
+	assert_int_equal(t[RELEASE_ROLLING].parallelism, 0);
 	assert_int_equal(t[RELEASE_ROLLING].min_ready_us, 10 * SECOND);
 	assert_int_equal(t[RELEASE_ROLLING].order, ROLL_START_FIRST);
-	assert_int_equal(t[RELEASE_ROLLING].max_failed, 0);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 0, 0);
 	assert_true(t[RELEASE_BLUE_GREEN].auto_promote);
 	assert_int_equal(t[RELEASE_BLUE_GREEN].keep_old_us, 5 * MINUTE);
 	assert_int_equal(t[RELEASE_AB].duration_us, 14 * 24 * 60 * MINUTE);
@@ -225,12 +235,12 @@ test_others(void **state)
 	const struct strategy_terms *t = r->terms;
 
 	(void)state;
-	assert_int_equal(t[RELEASE_ROLLING].max_surge, 2);
-	assert_int_equal(t[RELEASE_ROLLING].max_unavailable, 1);
-	assert_int_equal(t[RELEASE_ROLLING].parallelism, 3);
+	assert_portion(t[RELEASE_ROLLING].max_surge, 0, 2);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, 0, 1);
+	assert_int_equal(t[RELEASE_ROLLING].parallelism, 0);
 	assert_int_equal(t[RELEASE_ROLLING].min_ready_us, 0);
 	assert_int_equal(t[RELEASE_ROLLING].order, ROLL_STOP_FIRST);
-	assert_int_equal(t[RELEASE_ROLLING].max_failed, 3);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 0, 3);
 	assert_gates(&t[RELEASE_ROLLING].gates, -1, 0.01);
 	assert_int_equal(t[RELEASE_ROLLING].on_fail, ON_FAIL_PAUSE);
 	assert_false(t[RELEASE_BLUE_GREEN].auto_promote);
@@ -248,6 +258,21 @@ test_others(void **state)
 	conf_free(c);
 	c = parse_good(R("rolling: {max_surge: 5, parallelism: 2}"));
 	assert_int_equal(release_of(c)->terms[RELEASE_ROLLING].parallelism, 2);
+	conf_free(c);
+}
+
+static void
+test_portions(void **state)
+{
+	struct conf *c =
+	    parse_good(R("rolling: {max_surge: 12.5%, max_unavailable: 100%, "
+			 "max_failed: 0.0001%}"));
+	const struct strategy_terms *t = release_of(c)->terms;
+
+	(void)state;
+	assert_portion(t[RELEASE_ROLLING].max_surge, SHARE_ALL / 8, 0);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, SHARE_ALL, 0);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 1, 0);
 	conf_free(c);
 }
 
@@ -421,12 +446,20 @@ static const struct row rolling[] = {
     {R("rolling: {max_unavailable: 0, max_surge: 0}"), "5:56: expected "
 	"\"max_surge\" or \"max_unavailable\" to be above 0\n"},
     {R("rolling: {max_unavailable: 1, max_surge: 0}"), ""},
-    {R("rolling: {max_surge: 25%, max_unavailable: -1, parallelism: 0, "
+    {R("rolling: {max_unavailable: 0.0%, max_surge: 0%}"), "5:59: expected "
+	"\"max_surge\" or \"max_unavailable\" to be above 0\n"},
+    {R("rolling: {max_unavailable: 1%, max_surge: 0}"), ""},
+    {R("rolling: {max_surge: 25 %, max_unavailable: -1%, max_failed: [1]}"),
+	"5:36: " WANT_PODS "\"25 %\"\n5:59: " WANT_PODS "\"-1%\"\n"
+	"5:76: " WANT_PODS "a list\n"},
+    {R("rolling: {max_surge: 100.1%, max_unavailable: 0.5, max_failed: a%}"),
+	"5:36: " WANT_PODS "\"100.1%\"\n5:61: " WANT_PODS "\"0.5\"\n"
+	"5:78: " WANT_PODS "\"a%\"\n"},
+    {R("rolling: {max_surge: 2, max_unavailable: -1, parallelism: 10%, "
 	"max_failed: 1001, order: first, min_ready: 25h}"),
-	"5:36: expected an integer from 0 to 1000, found \"25%\"\n"
-	"5:58: expected an integer from 0 to 1000, found \"-1\"\n"
-	"5:75: expected an integer from 1 to 1000, found \"0\"\n"
-	"5:90: expected an integer from 0 to 1000, found \"1001\"\n"
+	"5:56: " WANT_PODS "\"-1\"\n"
+	"5:73: expected an integer from 1 to 1000, found \"10%\"\n"
+	"5:90: " WANT_PODS "\"1001\"\n"
 	"5:103: expected one of start_first, stop_first, found \"first\"\n"
 	"5:121: expected a duration from 0s to 1d, found \"25h\"\n"},
     {R("rolling: {min_ready: 10m}"), "5:36: expected \"min_ready\" to be "
@@ -498,6 +531,7 @@ main(void)
 	    cmocka_unit_test(test_strategies),
 	    cmocka_unit_test(test_canary),
 	    cmocka_unit_test(test_others),
+	    cmocka_unit_test(test_portions),
 	    cmocka_unit_test(test_matches),
 	    cmocka_unit_test(test_hooks),
 	    cmocka_unit_test(test_only),
