@@ -171,7 +171,8 @@ judge(struct rollout *r, struct sight *k)
 	rollout_sample_read(r->run->sample, &candidate, &stable, &epoch);
 	k->facts.verdict = gates_judge(
 	    &k->terms.gates, &candidate, &stable, epoch, words, sizeof words);
-	snprintf(k->why, sizeof k->why, "%s: %s", r->to, words);
+	if (k->facts.verdict != VERDICT_NONE)
+		snprintf(k->why, sizeof k->why, "%s: %s", r->to, words);
 	k->facts.why = k->why;
 	/* what led back is the last word */
 	if (r->phase != ROLLOUT_ROLLING_BACK)

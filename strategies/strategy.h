@@ -94,7 +94,7 @@ struct facts {
 	unsigned replicas; /* N: how many pods the service has needs */
 	struct version_facts old, new;
 	enum verdict verdict; /* of the gates, */
-	const char *why;      /* and its words; never NULL */
+	const char *why;      /* and its words, maybe none; never NULL */
 	enum strategy_verb verb;
 };
 

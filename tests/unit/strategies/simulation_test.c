@@ -107,7 +107,7 @@ happen(struct world *w)
 		disturb(&w->new, w->now_us);
 		break;
 	case 2:
-		w->verdict = (enum verdict)roll(3);
+		w->verdict = (enum verdict)(VERDICT_NO_DATA + roll(3));
 		break;
 	case 3:
 		if (roll(3) == 0)
