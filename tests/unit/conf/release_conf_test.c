@@ -13,9 +13,12 @@
 #define R(keys)	     SHOP "    release: {" keys "}\n"
 #define CANARY(keys) R("canary: {" keys "}")
 #define WANT_WINDOW  "expected times such as 09:00-17:00, found "
-#define WANT_URL                                             \
-	"expected a URL with a numeric IP address, such as " \
-	"http://127.0.0.1:9000/hook, found "
+#define WANT_URL                                                \
+	"expected a URL such as http://127.0.0.1:9000/hook or " \
+	"https://hooks.example/shunt, found "
+#define WANT_NO_NAME                                                        \
+	"expected the address 127.0.0.1 or [::1], which no name server is " \
+	"asked for, found "
 #define WANT_PHASE                                                   \
 	"expected one of starting, progressing, paused, promoting, " \
 	"rolling_back, done, rolled_back, failed, found "
@@ -308,11 +311,15 @@ test_hooks(void **state)
 		 "        - { url: \"http://[::1]\", phases: [promoting, "
 		 "failed],\n"
 		 "            wait: true, timeout: 1s, retry: 100ms }\n"
-		 "        - { url: \"http://127.0.0.1?x\" }\n");
+		 "        - { url: \"http://127.0.0.1?x\" }\n"
+		 "        - { url: \"https://Hooks.example\" }\n"
+		 "        - { url: \"http://a-b.c.:9000/x\" }\n"
+		 "        - { url: \"https://[::1]:8443/y?z=1\" }\n"
+		 "        - { url: \"http://hooks?z\" }\n");
 	const struct release *r = release_of(c);
 
 	(void)state;
-	assert_int_equal(r->nhooks, 3);
+	assert_int_equal(r->nhooks, 7);
 	assert_string_equal(r->hooks[0].url, "http://127.0.0.1:9000/hook?a=b");
 	assert_int_equal(r->hooks[0].phases, 0xff);
 	assert_int_equal(r->hooks[0].kind, HOOK_TELL);
@@ -325,6 +332,10 @@ test_hooks(void **state)
 	assert_int_equal(r->hooks[1].timeout_ms, 1000);
 	assert_int_equal(r->hooks[1].retry_ms, 100);
 	assert_string_equal(r->hooks[2].url, "http://127.0.0.1:80/?x");
+	assert_string_equal(r->hooks[3].url, "https://Hooks.example:443/");
+	assert_string_equal(r->hooks[4].url, "http://a-b.c.:9000/x");
+	assert_string_equal(r->hooks[5].url, "https://[::1]:8443/y?z=1");
+	assert_string_equal(r->hooks[6].url, "http://hooks:80/?z");
 	conf_free(c);
 }
 
@@ -471,10 +482,26 @@ static const struct row rolling[] = {
 static const struct row hooks_refused[] = {
     {R("webhooks: {}"), "5:25: expected a list of webhooks, found a map\n"},
     {R("webhooks: [{}]"), "5:26: missing key \"url\"\n"},
-    {R("webhooks: [{url: \"https://127.0.0.1/\"}]"),
-	"5:32: " WANT_URL "\"https://127.0.0.1/\"\n"},
+    {R("webhooks: [{url: \"ftp://127.0.0.1/\"}]"),
+	"5:32: " WANT_URL "\"ftp://127.0.0.1/\"\n"},
     {R("webhooks: [{url: \"http://localhost/\"}]"),
-	"5:32: " WANT_URL "\"http://localhost/\"\n"},
+	"5:32: " WANT_NO_NAME "\"http://localhost/\"\n"},
+    {R("webhooks: [{url: \"https://a.LocalHost.:1/\"}]"),
+	"5:32: " WANT_NO_NAME "\"https://a.LocalHost.:1/\"\n"},
+    {R("webhooks: [{url: \"https:///a\"}]"),
+	"5:32: " WANT_URL "\"https:///a\"\n"},
+    {R("webhooks: [{url: \"http://a:65536\"}]"),
+	"5:32: " WANT_URL "\"http://a:65536\"\n"},
+    {R("webhooks: [{url: \"http://a:\"}]"),
+	"5:32: " WANT_URL "\"http://a:\"\n"},
+    {R("webhooks: [{url: \"http://a:1:2\"}]"),
+	"5:32: " WANT_URL "\"http://a:1:2\"\n"},
+    {R("webhooks: [{url: \"http://127.1\"}]"),
+	"5:32: " WANT_URL "\"http://127.1\"\n"},
+    {R("webhooks: [{url: \"http://a b/\"}]"),
+	"5:32: " WANT_URL "\"http://a b/\"\n"},
+    {R("webhooks: [{url: \"http://b..c/\"}]"),
+	"5:32: " WANT_URL "\"http://b..c/\"\n"},
     {R("webhooks: [{url: 127.0.0.1}]"), "5:32: " WANT_URL "\"127.0.0.1\"\n"},
     {R("webhooks: [{url: \"http://unix:/run/a\"}]"),
 	"5:32: " WANT_URL "\"http://unix:/run/a\"\n"},
@@ -489,8 +516,7 @@ static const struct row hooks_refused[] = {
     {R("webhooks: [{url: \"http://127.0.0.1/\\r\\nX: y\"}]"),
 	"5:32: " WANT_URL "\"http://127.0.0.1/\\x0d\\x0aX: y\"\n"},
     {R("webhooks: [{url: \"http://\"}]"), "5:32: " WANT_URL "\"http://\"\n"},
-    {R("webhooks: [{url: [a], phases: []}]"), "5:32: expected a URL with a "
-	"numeric IP address, such as http://127.0.0.1:9000/hook, found a "
+    {R("webhooks: [{url: [a], phases: []}]"), "5:32: " WANT_URL "a "
 	"list\n5:45: expected at least one phase\n"},
     {R("webhooks: [{url: \"http://127.0.0.1\", phases: [end, [done]], "
 	"wait: maybe, timeout: 0s, retry: 99ms}]"),
