@@ -117,10 +117,12 @@ static void
 judge(const struct strategy_state *s, const struct facts *f,
     const struct roll *r, struct wish *w)
 {
+	const char *way = r->to == &f->new ? "replaced" : "back";
+
 	if (r->to->settled >= r->replicas && *r->from_wanted == 0 &&
 	    r->from->pods + r->from->leaving == 0)
-		wish_say(w, PROGRESS_FINISHED, "all %u pods are replaced",
-		    r->replicas);
+		wish_say(w, PROGRESS_FINISHED, "all %u pods are %s",
+		    r->replicas, way);
 	else if (r->to->failed > r->may_fail)
 		wish_say(w, PROGRESS_FAILED,
 		    "%u starts of pods have failed, max_failed allows %u",
@@ -131,8 +133,8 @@ judge(const struct strategy_state *s, const struct facts *f,
 		    (unsigned long long)(stage_age(s, f) / 1000000),
 		    r->to->ready, *r->to_wanted);
 	else
-		wish_say(w, PROGRESS_GOING, "%u of %u pods are replaced",
-		    r->to->settled, r->replicas);
+		wish_say(w, PROGRESS_GOING, "%u of %u pods are %s",
+		    r->to->settled, r->replicas, way);
 }
 
 /* The share that the version `to` has by its ready pods. */
