@@ -59,14 +59,17 @@ webhook_cancel(struct webhook *w)
 	free(w);
 }
 
+/* The words may be the call's own. */
 static void
 finish(struct webhook *w, int status, const char *why)
 {
 	webhook_done *done = w->done;
 	void *arg = w->arg;
+	char words[sizeof w->why];
 
+	snprintf(words, sizeof words, "%s", why);
 	webhook_cancel(w);
-	done(arg, status, why);
+	done(arg, status, words);
 }
 
 /* The status of "HTTP/1.1 200 OK"; -1 when it is no such line. */
