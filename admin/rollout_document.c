@@ -38,7 +38,9 @@ rollout_row_read(json_t *json, struct rollout_row *r)
 	r->id = (uint64_t)id;
 	r->step = number_of(json, "step");
 	r->steps = number_of(json, "steps");
-	r->verdict = text_of(json, "verdict");
+	r->verdict = json_is_true(json_object_get(json, "gated"))
+			 ? text_of(json, "verdict")
+			 : "";
 	r->started = text_of(json, "started");
 	r->ended = text_of(json, "ended");
 	r->took_ms = number_of(json, "took_ms");

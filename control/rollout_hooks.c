@@ -79,10 +79,7 @@ put_body(struct text *t, const struct rollout *r, enum rollout_phase phase)
 	put_text(t, "from", r->from);
 	put_text(t, "to", r->to);
 	put_text(t, "phase", rollout_phase_name(phase));
-	if (r->steps > 0)
-		put(t, ",\"step\":%u,\"steps\":%u", r->step, r->steps);
-	else
-		put(t, ",\"step\":null,\"steps\":null");
+	put(t, ",\"step\":%u,\"steps\":%u", r->step, r->steps);
 	put_text(t, "reason", r->reason);
 	put_text(t, "time", now);
 	put(t, "}");

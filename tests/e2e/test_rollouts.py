@@ -529,8 +529,8 @@ def test_what_is_over_keeps_the_step_that_it_reached(fixed):
     assert (r["phase"], r["step"], r["steps"]) == ("done", 3, 3)
     start(p, "v1", "blue_green")
     r = until(p, *rollout.ENDED)
-    assert (r["phase"], r["step"], r["steps"]) == ("done", None, None)
-    assert p.status()["rollout"]["step"] is None
+    assert (r["phase"], r["step"], r["steps"]) == ("done", 0, 0)
+    assert p.status()["rollout"]["step"] == 0
     told = p.cli("rollout", "status", "shop", check=True).stdout
     assert "step" not in told, told
 
@@ -542,8 +542,8 @@ def test_nothing_is_said_of_gates_where_there_are_none(fixed, strategy):
               blue_green=SLOW["blue_green"], ab=SLOW["ab"])
     start(p, strategy=strategy)
     r = until(p, "progressing")
-    assert r["verdict"] is None
-    assert p.status()["rollout"]["verdict"] is None
+    assert not r["gated"] and r["verdict"] == "no_data"
+    assert p.status()["rollout"]["gated"] is False
     for words in [r["reason"], *(d["reason"] for d in r["decisions"])]:
         assert "requests" not in words and "v2: " not in words, r
     if strategy == "canary":
@@ -552,7 +552,7 @@ def test_nothing_is_said_of_gates_where_there_are_none(fixed, strategy):
     told = p.cli("rollout", "status", "shop", check=True).stdout
     assert "no_data" not in told and "requests" not in told, told
     verb(p, "abort")
-    assert until(p, *rollout.ENDED)["verdict"] is None
+    assert not until(p, *rollout.ENDED)["gated"]
 
 
 def test_a_step_waits_for_a_person(fixed):
