@@ -10,13 +10,22 @@
 #include "load/count.h"
 #include "load/runner_state.h"
 
+/* Reads of one turn: a server that never ends must not stop the schedule. */
+#define READS_MAX 16
+
+void
+connection_settle(struct connection *c)
+{
+	c->runner->opening -= c->is_new;
+	c->is_new = false;
+}
+
 static void
 connection_end(struct connection *c)
 {
 	struct runner *r = c->runner;
 
-	if (c->state < CONNECTION_OPEN)
-		r->opening--;
+	connection_settle(c);
 	c->state = CONNECTION_CLOSED;
 	runner_set_idle(c, false);
 	event_del(&c->event);
@@ -72,7 +81,6 @@ connection_open(struct connection *c)
 		connection_fail(c, FAILURE_PROTOCOL);
 		return;
 	}
-	c->runner->opening--;
 	c->state = CONNECTION_OPEN;
 	c->codec = h2 ? &codec_h2 : &codec_h1;
 	if (h2)
@@ -206,11 +214,21 @@ read_some(struct connection *c, size_t *n, bool *end)
 	return got > 0;
 }
 
+/* There is more to read in the next turn: what is added anew has an edge. */
+static void
+come_back(struct connection *c)
+{
+	event_del(&c->event);
+	if (event_add(&c->event, NULL) != 0)
+		connection_fail(c, FAILURE_RESET);
+}
+
 static void
 connection_receive(struct connection *c, bool hung_up)
 {
 	struct runner *r = c->runner;
 	bool end = false;
+	int reads = 0;
 	size_t n;
 
 	while (c->state == CONNECTION_OPEN && read_some(c, &n, &end)) {
@@ -220,6 +238,10 @@ connection_receive(struct connection *c, bool hung_up)
 		/* A short read has emptied it; only an end may follow. */
 		if (c->tls == NULL && n < sizeof r->scratch && !hung_up)
 			return;
+		if (++reads < READS_MAX || c->state != CONNECTION_OPEN)
+			continue;
+		come_back(c);
+		return;
 	}
 	if (c->state == CONNECTION_OPEN && end) {
 		runner_now(r);
@@ -288,6 +310,7 @@ connection_new(struct runner *r)
 	rc = connect(c->fd, (const struct sockaddr *)&a->sa, a->len);
 	TAILQ_INSERT_TAIL(&r->all, c, link);
 	r->nconnections++;
+	c->is_new = true;
 	r->opening++;
 	if ((rc != 0 && errno != EINPROGRESS) ||
 	    event_add(&c->event, NULL) != 0)

@@ -88,6 +88,7 @@ add_runner(struct result *r, const struct runner *runner)
 	r->bytes += view.bytes;
 	r->issued += view.issued;
 	r->waited += view.waited;
+	r->resent += view.resent;
 	if (view.end_ns > r->elapsed_ns)
 		r->elapsed_ns = view.end_ns;
 	return true;

@@ -137,6 +137,7 @@ totals(const struct result *r)
 	json_object_set_new(object, "http2_connections", count(r->http2));
 	json_object_set_new(object, "received_bytes", count(r->bytes));
 	json_object_set_new(object, "waited", count(r->waited));
+	json_object_set_new(object, "resent", count(r->resent));
 	json_object_set_new(object, "lag_p99_ms",
 	    rounded(result_ms(histogram_quantile(r->lag, 0.99))));
 	json_object_set_new(object, "lag_max_ms",

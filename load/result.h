@@ -38,7 +38,7 @@ struct result {
 	struct timeline *timeline;
 	struct downtime_list downtime;
 	struct histogram *lag;
-	uint64_t flips, opened, http2, bytes, issued, waited;
+	uint64_t flips, opened, http2, bytes, issued, waited, resent;
 	const struct marks *marks;
 	struct board *names; /* of versions */
 };
