@@ -234,7 +234,8 @@ report_json(const struct result *r, FILE *out)
 	json_object_set_new(object, "marks", marks(r->marks));
 	json_object_set_new(object, "expectations", expectations(r));
 	json_object_set_new(object, "timeline", timeline(r));
-	good = json_dumpf(object, out, JSON_INDENT(1)) == 0;
+	good = json_dumpf(
+		   object, out, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) == 0;
 	fputc('\n', out);
 	json_decref(object);
 	return good;
