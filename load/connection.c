@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,6 +79,8 @@ connection_open(struct connection *c)
 
 	if (c->tls != NULL && trial->options.protocol == LOAD_PROTOCOL_H2 &&
 	    !h2) {
+		runner_reason(c->runner, FAILURE_PROTOCOL,
+		    "the server does not choose HTTP/2");
 		connection_fail(c, FAILURE_PROTOCOL);
 		return;
 	}
@@ -95,7 +98,9 @@ connection_open(struct connection *c)
 static void
 connection_shake(struct connection *c)
 {
-	switch (wire_shake(c->tls)) {
+	char why[REASON_MAX];
+
+	switch (wire_shake(c->tls, why, sizeof why)) {
 	case WIRE_DONE:
 		connection_open(c);
 		break;
@@ -103,6 +108,7 @@ connection_shake(struct connection *c)
 		break;
 	case WIRE_END:
 	case WIRE_FAILED:
+		runner_reason(c->runner, FAILURE_TLS, why);
 		connection_fail(c, FAILURE_TLS);
 		break;
 	}
@@ -116,6 +122,7 @@ connection_made(struct connection *c)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 ||
 	    error != 0) {
+		runner_reason(c->runner, FAILURE_CONNECT, strerror(error));
 		connection_fail(c, FAILURE_CONNECT);
 		return;
 	}
@@ -313,7 +320,9 @@ connection_new(struct runner *r)
 	c->is_new = true;
 	r->opening++;
 	if ((rc != 0 && errno != EINPROGRESS) ||
-	    event_add(&c->event, NULL) != 0)
+	    event_add(&c->event, NULL) != 0) {
+		runner_reason(r, FAILURE_CONNECT, strerror(errno));
 		connection_fail(c, FAILURE_CONNECT);
+	}
 	return true;
 }

@@ -42,6 +42,18 @@ failures(const struct score *s)
 }
 
 static json_t *
+reasons(const struct result *r)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < FAILURE_COUNT; i++)
+		if (r->reasons[i][0] != '\0')
+			json_object_set_new(
+			    object, failure_words[i], text(r->reasons[i]));
+	return object;
+}
+
+static json_t *
 statuses(const struct score *s)
 {
 	json_t *object = json_object();
@@ -231,6 +243,7 @@ report_json(const struct result *r, FILE *out)
 	    object, "profiles", rows(r, "profile", r->profiles, r->nprofiles));
 	json_object_set_new(object, "downtime", downtime(&r->downtime));
 	json_object_set_new(object, "totals", totals(r));
+	json_object_set_new(object, "reasons", reasons(r));
 	json_object_set_new(object, "marks", marks(r->marks));
 	json_object_set_new(object, "expectations", expectations(r));
 	json_object_set_new(object, "timeline", timeline(r));

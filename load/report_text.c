@@ -65,6 +65,10 @@ print_failures(FILE *out, const struct result *r)
 		    count_get(&s->failures[i]));
 		gap = ", ";
 	}
+	for (unsigned i = 0; i < FAILURE_COUNT; i++)
+		if (r->reasons[i][0] != '\0')
+			fprintf(
+			    out, "\n  %s: %s", failure_words[i], r->reasons[i]);
 	gap = "\nstatuses: ";
 	for (int i = 0; i <= BOARD_STATUS_MAX - BOARD_STATUS_MIN; i++) {
 		if (count_get(&s->statuses[i]) == 0)

@@ -364,6 +364,7 @@ runner_look(const struct runner *r, struct runner_view *view)
 	    .timeline = r->timeline,
 	    .downtime = &r->downtime,
 	    .lag = r->lag,
+	    .reasons = r->reasons,
 	    .flips = count_get(&r->flips),
 	    .opened = count_get(&r->opened),
 	    .bytes = count_get(&r->bytes),

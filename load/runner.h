@@ -26,7 +26,8 @@ struct runner_view {
 	const struct downtime *downtime; /* once it is over */
 	const struct histogram *lag;	 /* taken up after the intended time */
 	uint64_t flips, opened, bytes, in_flight, issued, waited, resent;
-	uint64_t http2;	 /* connections */
+	const char (*reasons)[REASON_MAX]; /* of failures, once it is over */
+	uint64_t http2;			   /* connections */
 	uint64_t end_ns; /* of its last turn, once it is over */
 };
 

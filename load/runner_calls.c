@@ -1,4 +1,5 @@
 /* Calls of one thread: issued, given to connections, answered, counted. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -113,6 +114,13 @@ runner_failed(struct runner *r, struct call *call, enum failure why)
 	call_end(r, call);
 	/* not at once: a server that refuses must not be asked all the time */
 	r->owed += r->closed;
+}
+
+void
+runner_reason(struct runner *r, enum failure kind, const char *words)
+{
+	if (r->reasons[kind][0] == '\0')
+		snprintf(r->reasons[kind], REASON_MAX, "%s", words);
 }
 
 void

@@ -126,6 +126,7 @@ struct runner {
 	_Atomic uint64_t resent;
 	_Atomic uint64_t end_ns;
 
+	char reasons[FAILURE_COUNT][REASON_MAX];
 	struct judge_memory known; /* of bodies */
 	struct field fields[RUNNER_FIELDS];
 	struct buffer line; /* a request that is not fixed */
@@ -159,6 +160,8 @@ void runner_set_idle(struct connection *c, bool idle);
 void runner_set_dirty(struct connection *c);
 /* It could not be opened: the call that waits longest fails by it. */
 void runner_unopened(struct runner *r, enum failure why);
+/* What the system says of a failure; the first of each kind is kept. */
+void runner_reason(struct runner *r, enum failure kind, const char *words);
 /* The whole answer is there. */
 void runner_answered(struct runner *r, struct call *call);
 void runner_failed(struct runner *r, struct call *call, enum failure why);

@@ -138,6 +138,22 @@ def test_http2_rubbish_ends_the_connection(h2_pod):
     assert got["totals"]["errors_by_kind"] == {"protocol": 1}
 
 
+def test_the_reason_is_told(pod, certs, ports):
+    p = pod(context=certs.server_context(certs.shop()))
+    got = load(f"https://127.0.0.1:{p.port}/", "-n", "2", status=1)
+    assert got["totals"]["errors_by_kind"] == {"tls": 2}
+    assert "certificate" in got["reasons"].pop("tls")
+    assert got["reasons"] == {}
+    got = load(f"https://127.0.0.1:{p.port}/", "-n", "2", "--protocol", "h2",
+               "--ca", certs.ca, status=1)
+    assert "HTTP/2" in got["reasons"]["protocol"]
+    nobody = f"http://127.0.0.1:{ports.reserve()}/"
+    assert load(nobody, "-n", "2", status=1)["reasons"] == {
+        "connect": "Connection refused"}
+    _, out, _ = finish(start(nobody, "-n", "2"))
+    assert "errors by kind: connect 2\n  connect: Connection refused\n" in out
+
+
 # our own limits
 
 def test_too_few_files(pod):
