@@ -57,7 +57,7 @@ static json_t *
 statuses(const struct score *s)
 {
 	json_t *object = json_object();
-	char status[8];
+	char status[16];
 
 	for (int i = 0; i <= BOARD_STATUS_MAX - BOARD_STATUS_MIN; i++) {
 		if (count_get(&s->statuses[i]) == 0)
