@@ -49,14 +49,24 @@ text_json(const char *text)
 	return json_string(plain);
 }
 
+/* Null where the strategy has no steps. */
+static json_t *
+step_json(const struct rollout_view *v, unsigned step)
+{
+	return v->steps > 0 ? json_integer(step) : json_null();
+}
+
 static json_t *
 brief_json(const struct rollout_view *v)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:o}", "id",
+	const char *verdict =
+	    v->verdict != VERDICT_NONE ? verdict_name(v->verdict) : NULL;
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:s?, s:o}", "id",
 	    (json_int_t)v->id, "strategy", v->strategy, "from", v->from, "to",
-	    v->to, "phase", rollout_phase_name(v->phase), "step", (int)v->step,
-	    "steps", (int)v->steps, "verdict", verdict_name(v->verdict),
-	    "reason", text_json(v->reason));
+	    v->to, "phase", rollout_phase_name(v->phase), "step",
+	    step_json(v, v->step), "steps", step_json(v, v->steps), "verdict",
+	    verdict, "reason", text_json(v->reason));
 }
 
 static json_t *

@@ -89,7 +89,7 @@ def test_documents(two):
     assert set(now) == KEYS | MORE
     assert now["id"] == begun["id"] and now["steps"] == 2
     assert now["ended"] is None and TIME.fullmatch(now["started"])
-    assert now["verdict"] in ("pass", "fail", "no_data")
+    assert now["verdict"] is None  # no gate judges
     short = p.status()["rollout"]
     assert set(short) == KEYS
     assert all(short[key] == now[key] for key in KEYS)
