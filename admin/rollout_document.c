@@ -24,21 +24,23 @@ number_of(const json_t *json, const char *key)
 int
 rollout_row_read(json_t *json, struct rollout_row *r)
 {
-	json_int_t id, step, steps;
+	json_int_t id;
 	const char *phase;
 
 	*r = (struct rollout_row){.json = json};
-	if (json_unpack(json, "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s}",
-		"id", &id, "strategy", &r->strategy, "from", &r->from, "to",
-		&r->to, "phase", &phase, "step", &step, "steps", &steps,
-		"verdict", &r->verdict, "reason", &r->reason) != 0)
+	if (json_unpack(json, "{s:I, s:s, s:s, s:s, s:s, s:s}", "id", &id,
+		"strategy", &r->strategy, "from", &r->from, "to", &r->to,
+		"phase", &phase, "reason", &r->reason) != 0)
 		return -1;
 	r->phase = rollout_phase_find(phase);
-	if (r->phase == ROLLOUT_PHASE_COUNT || id < 1 || step < 0 || steps < 0)
+	if (r->phase == ROLLOUT_PHASE_COUNT || id < 1)
 		return -1;
 	r->id = (uint64_t)id;
-	r->step = (uint64_t)step;
-	r->steps = (uint64_t)steps;
+	r->step = number_of(json, "step");
+	r->steps = number_of(json, "steps");
+	r->verdict = json_is_true(json_object_get(json, "gated"))
+			 ? text_of(json, "verdict")
+			 : "";
 	r->started = text_of(json, "started");
 	r->ended = text_of(json, "ended");
 	r->took_ms = number_of(json, "took_ms");

@@ -21,7 +21,8 @@ struct decision_row {
 
 struct rollout_row {
 	uint64_t id;
-	const char *strategy, *from, *to, *verdict, *reason;
+	const char *strategy, *from, *to, *reason;
+	const char *verdict; /* "": no gate judges */
 	enum rollout_phase phase;
 	uint64_t step, steps; /* 0 of 0: it has none */
 	/* from here on empty in the document of a service */

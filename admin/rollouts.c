@@ -52,11 +52,14 @@ text_json(const char *text)
 static json_t *
 brief_json(const struct rollout_view *v)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:o}", "id",
-	    (json_int_t)v->id, "strategy", v->strategy, "from", v->from, "to",
-	    v->to, "phase", rollout_phase_name(v->phase), "step", (int)v->step,
-	    "steps", (int)v->steps, "verdict", verdict_name(v->verdict),
-	    "reason", text_json(v->reason));
+	const bool gated = v->verdict != VERDICT_NONE;
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:s, s:o}",
+	    "id", (json_int_t)v->id, "strategy", v->strategy, "from", v->from,
+	    "to", v->to, "phase", rollout_phase_name(v->phase), "step",
+	    (int)v->step, "steps", (int)v->steps, "gated", gated, "verdict",
+	    verdict_name(gated ? v->verdict : VERDICT_NO_DATA), "reason",
+	    text_json(v->reason));
 }
 
 static json_t *

@@ -18,19 +18,32 @@ rollout_words_way(const struct rollout_row *r, char *buf, size_t size)
 	snprintf(buf, size, "%s " ARROW " %s", r->from, r->to);
 }
 
+/* The one that it is at or, on the way back and behind that, was at. */
+static void
+say_step(const struct rollout_row *r, char *buf, size_t size)
+{
+	const bool left = r->phase == ROLLOUT_ROLLING_BACK ||
+			  r->phase == ROLLOUT_ROLLED_BACK ||
+			  r->phase == ROLLOUT_FAILED;
+
+	buf[0] = '\0';
+	if (r->steps > 0 && r->phase != ROLLOUT_DONE)
+		snprintf(buf, size, "%s step %" PRIu64 " of %" PRIu64,
+		    left ? " at" : ",", r->step, r->steps);
+}
+
 /* The verdict is one on what goes on, so it ends with that. */
 void
 rollout_words(const struct rollout_row *r, char *buf, size_t size)
 {
-	char step[64] = "";
-	bool over = rollout_phase_over(r->phase);
+	const bool judged =
+	    r->verdict[0] != '\0' && !rollout_phase_over(r->phase);
+	char step[64];
 
-	if (r->steps > 0 && !over)
-		snprintf(step, sizeof step, ", step %" PRIu64 " of %" PRIu64,
-		    r->step, r->steps);
+	say_step(r, step, sizeof step);
 	snprintf(buf, size, "%s %s " ARROW " %s, %s%s%s%s%s%s", r->strategy,
 	    r->from, r->to, rollout_phase_name(r->phase), step,
-	    over ? "" : ", ", over ? "" : r->verdict,
+	    judged ? ", " : "", judged ? r->verdict : "",
 	    r->reason[0] != '\0' ? ": " : "", r->reason);
 }
 

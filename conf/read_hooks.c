@@ -8,7 +8,10 @@
 #include "router/release.h"
 #include "strategies/schedule.h"
 
-#define HTTP "http://"
+#define HTTP  "http://"
+#define HTTPS "https://"
+/* Of a host and a port. */
+#define HOST_SIZE 272u
 
 static option_reader read_url, read_phases;
 
@@ -19,8 +22,8 @@ const struct option hook_options[] = {
     {
 	.key = "url",
 	.read = read_url,
-	.type = "a URL with a numeric IP address, such as "
-		"http://127.0.0.1:9000/hook",
+	.type = "a URL such as http://127.0.0.1:9000/hook or "
+		"https://hooks.example/shunt",
 	.help = "Where a POST is sent to.",
 	.required = true,
 	OPTION_FIELD(struct hook, url),
@@ -77,43 +80,94 @@ visible(const char *s)
 	return true;
 }
 
-/* A host and perhaps a port: with one, in either case. */
+/* What a URL says, and what its scheme does. */
+struct url {
+	const char *scheme, *port;
+	struct span authority;
+	const char *path;
+	char host[HOST_SIZE]; /* with a port */
+	bool localhost;
+};
+
 static bool
-read_host(struct span host, char *buf, size_t size)
+split_url(const char *text, struct url *u)
 {
+	const bool secure = strncmp(text, HTTPS, strlen(HTTPS)) == 0;
+
+	u->scheme = secure ? HTTPS : HTTP;
+	u->port = secure ? "443" : "80";
+	if (strncmp(text, u->scheme, strlen(u->scheme)) != 0)
+		return false;
+	u->authority.p = text + strlen(u->scheme);
+	u->authority.n = strcspn(u->authority.p, "/?");
+	u->path = u->authority.p + u->authority.n;
+	return u->authority.n < HOST_SIZE - strlen(":65535") &&
+	       visible(u->path);
+}
+
+static bool
+read_numeric(struct url *u)
+{
+	const struct span host = u->authority;
 	struct address a;
 
-	snprintf(buf, size, "%.*s", SPAN_ARG(host));
-	if (!address_parse(span_of(buf), &a))
-		snprintf(buf, size, "%.*s:80", SPAN_ARG(host));
-	return host.n < size - 3 && address_parse(span_of(buf), &a) &&
-	       !address_is_unix(&a);
+	snprintf(u->host, sizeof u->host, "%.*s", SPAN_ARG(host));
+	if (!address_parse(span_of(u->host), &a))
+		snprintf(u->host, sizeof u->host, "%.*s:%s", SPAN_ARG(host),
+		    u->port);
+	return address_parse(span_of(u->host), &a) && !address_is_unix(&a);
+}
+
+static bool
+read_named(struct url *u)
+{
+	struct span rest = u->authority;
+	const struct span name = span_cut(&rest, ':');
+	const struct span port = rest.p != NULL ? rest : span_of(u->port);
+	size_t used;
+	uint64_t n;
+
+	snprintf(u->host, sizeof u->host, "%.*s", SPAN_ARG(name));
+	if (!read_host_name(u->host) || !opt_parse(OPT_COUNT, port, &n) ||
+	    n < 1 || n > UINT16_MAX)
+		return false;
+	u->localhost = read_localhost(u->host);
+	used = strlen(u->host);
+	snprintf(u->host + used, sizeof u->host - used, ":%u", (unsigned)n);
+	return true;
+}
+
+static void
+refuse_localhost(struct errors *e, const struct node *value)
+{
+	char found[OPT_QUOTE_MAX];
+
+	opt_quote(span_of(value->text), found, sizeof found);
+	errors_add(e, value->at,
+	    "expected the address 127.0.0.1 or [::1], which no name server "
+	    "is asked for, found %s",
+	    found);
 }
 
 static void
 read_url(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
-	const char *text = option_text(e, o, value), *path;
-	char host[ADDRESS_TEXT_MAX];
-	struct span rest;
+	const char *text = option_text(e, o, value);
+	struct url u = {.localhost = false};
 
 	if (text == NULL)
 		return;
-	rest = span_of(text);
-	if (strncmp(text, HTTP, strlen(HTTP)) == 0) {
-		rest.p += strlen(HTTP);
-		rest.n -= strlen(HTTP);
-	}
-	path = rest.p + strcspn(rest.p, "/?");
-	if (rest.p == text || !visible(path) ||
-	    !read_host((struct span){rest.p, (size_t)(path - rest.p)}, host,
-		sizeof host)) {
+	if (!split_url(text, &u) || (!read_numeric(&u) && !read_named(&u))) {
 		option_refuse(e, o, value);
 		return;
 	}
-	if (asprintf((char **)field, HTTP "%s%s%s", host,
-		path[0] == '/' ? "" : "/", path) < 0) {
+	if (u.localhost) {
+		refuse_localhost(e, value);
+		return;
+	}
+	if (asprintf((char **)field, "%s%s%s%s", u.scheme, u.host,
+		u.path[0] == '/' ? "" : "/", u.path) < 0) {
 		*(char **)field = NULL;
 		errors_no_memory(e);
 	}

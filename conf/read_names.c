@@ -12,9 +12,8 @@
 	"SRV records are asked of, such as srv:app.internal or "             \
 	"_http._tcp.app.internal"
 
-/* RFC 6761 6.3: no name server is to be asked for it. */
-static bool
-is_localhost(const char *host)
+bool
+read_localhost(const char *host)
 {
 	static const char tail[] = "localhost";
 	size_t n = strlen(host), k = sizeof tail - 1;
@@ -25,9 +24,8 @@ is_localhost(const char *host)
 	       (n == k || host[n - k - 1] == '.');
 }
 
-/* Labels, perhaps with a dot at the end, that are no IPv4 address. */
-static bool
-is_host(const char *host)
+bool
+read_host_name(const char *host)
 {
 	size_t n = strlen(host);
 	char copy[HOST_BYTES_MAX + 1];
@@ -59,7 +57,7 @@ static void
 take(struct errors *e, const struct node *value, const char *host,
     uint16_t port, struct pod_name *name)
 {
-	if (is_localhost(host)) {
+	if (read_localhost(host)) {
 		refuse(e, value,
 		    "expected the address 127.0.0.1 or [::1], which no name "
 		    "server is asked for");
@@ -74,7 +72,7 @@ static bool
 read_srv(struct errors *e, const struct node *value, const char *host,
     struct pod_name *name)
 {
-	if (is_host(host))
+	if (read_host_name(host))
 		take(e, value, host, 0, name);
 	else
 		refuse(e, value, WANT_NAME);
@@ -92,7 +90,7 @@ read_pod_name(struct errors *e, const struct node *value, struct pod_name *name)
 		return read_srv(e, value, text + sizeof SRV - 1, name);
 	if (colon == NULL && text[0] == '_')
 		return read_srv(e, value, text, name);
-	if (colon == NULL && !is_host(text))
+	if (colon == NULL && !read_host_name(text))
 		return false;
 	if (colon == NULL) {
 		refuse(e, value, WANT_NAME);
@@ -103,7 +101,7 @@ read_pod_name(struct errors *e, const struct node *value, struct pod_name *name)
 		errors_no_memory(e);
 		return true;
 	}
-	if (!is_host(host)) {
+	if (!read_host_name(host)) {
 		free(host);
 		return false;
 	}

@@ -5,6 +5,7 @@
 #include "router/release.h"
 
 #define STEPS_MAX 100u
+#define PODS_MAX  1000u
 #define DAY	  (24ull * HOUR)
 #define MATCH	  "a map of tests as in rules, or a list of such maps"
 
@@ -12,9 +13,10 @@
 #define RELEASE(field) OPTION_FIELD(struct release, field)
 #define TERM(strategy, field) \
 	OPTION_FIELD(struct release, terms[RELEASE_##strategy].field)
-#define PODS(strategy, field, least)                                  \
-	.read = option_read_value, .kind = OPT_COUNT, .min = (least), \
-	.max = 1000, TERM(strategy, field)
+#define PORTION(strategy, field)                                         \
+	.read = read_portion, .max = PODS_MAX,                           \
+	.type = "an integer from 0 to 1000, or a percentage up to 100%", \
+	TERM(strategy, field)
 #define TIME(strategy, field, most)                               \
 	.read = read_micros, .kind = OPT_DURATION, .max = (most), \
 	TERM(strategy, field)
@@ -32,10 +34,11 @@
 	.help = "What too few requests lead to, when the time to pass comes.", \
 	TERM(strategy, on_no_data)
 
-_Static_assert(
-    100 * OPT_DECIMALS == SHARE_ALL, "steps are read in the strategies' unit");
+_Static_assert(100 * OPT_DECIMALS == SHARE_ALL,
+    "steps and percentages are read in the strategies' unit");
 
-static option_reader read_strategy, read_steps, read_release_match;
+static option_reader read_strategy, read_steps, read_release_match,
+    read_portion;
 
 static const char *const on_fail_words[] = {
     [ON_FAIL_ROLLBACK] = "rollback", [ON_FAIL_PAUSE] = "pause", NULL};
@@ -122,15 +125,17 @@ static const struct option canary_options[] = {
 static const struct option rolling_options[] = {
     {
 	.key = "max_surge",
-	PODS(ROLLING, max_surge, 0),
+	PORTION(ROLLING, max_surge),
 	.fallback = "1",
-	.help = "Pods that may be there beyond the number that is wanted.",
+	.help = "Pods that may be there beyond the number that is wanted, or "
+		"their share of it, rounded up.",
     },
     {
 	.key = "max_unavailable",
-	PODS(ROLLING, max_unavailable, 0),
+	PORTION(ROLLING, max_unavailable),
 	.fallback = "0",
-	.help = "Pods that may be missing from the number that is wanted.",
+	.help = "Pods that may be missing from the number that is wanted, or "
+		"their share of it, rounded down.",
     },
     {
 	.key = "min_ready",
@@ -149,15 +154,20 @@ static const struct option rolling_options[] = {
     },
     {
 	.key = "parallelism",
-	PODS(ROLLING, parallelism, 1),
+	.read = option_read_value,
+	.kind = OPT_COUNT,
+	.min = 1,
+	.max = PODS_MAX,
 	.absent = "max_surge + max_unavailable",
 	.help = "Pods that are replaced at a time.",
+	TERM(ROLLING, parallelism),
     },
     {
 	.key = "max_failed",
-	PODS(ROLLING, max_failed, 0),
+	PORTION(ROLLING, max_failed),
 	.fallback = "0",
-	.help = "Starts of new pods that may fail; one more fails the "
+	.help = "Starts of new pods that may fail, or their share of the "
+		"number that is wanted, rounded down; one more fails the "
 		"rollout.",
     },
     {GATES(ROLLING), .fallback = "off"},
@@ -313,6 +323,24 @@ read_strategy(struct errors *e, const struct option *o,
 }
 
 static void
+read_portion(struct errors *e, const struct option *o, const struct node *value,
+    void *field)
+{
+	const char *text = option_text(e, o, value);
+	struct portion *p = field;
+	uint64_t n;
+
+	if (text == NULL)
+		return;
+	if (opt_parse(OPT_COUNT, span_of(text), &n) && n <= o->max)
+		*p = (struct portion){.count = (unsigned)n};
+	else if (opt_parse(OPT_PERCENT, span_of(text), &n) && n <= SHARE_ALL)
+		*p = (struct portion){.share = (uint32_t)n};
+	else
+		option_refuse(e, o, value);
+}
+
+static void
 read_release_match(struct errors *e, const struct option *o,
     const struct node *value, void *field)
 {
@@ -378,12 +406,10 @@ check_rolling(
 	const struct node *rolling = node_get(value, "rolling");
 	const struct node *ready = node_get(rolling, "min_ready");
 
-	if (t->max_surge == 0 && t->max_unavailable == 0)
+	if (portion_none(t->max_surge) && portion_none(t->max_unavailable))
 		errors_add(e, node_get(rolling, "max_surge")->at,
 		    "expected \"max_surge\" or \"max_unavailable\" to be "
 		    "above 0");
-	if (node_get(rolling, "parallelism") == NULL)
-		t->parallelism = t->max_surge + t->max_unavailable;
 	if (t->progress_deadline_us == 0 ||
 	    t->min_ready_us < t->progress_deadline_us)
 		return;

@@ -383,9 +383,23 @@ check_source(struct errors *e, const struct node *version, size_t before)
 	if (pods != NULL && launch != NULL)
 		errors_add(e, launch->key->at,
 		    "expected either \"pods\" or \"launch\", found both");
-	else if (pods == NULL && launch == NULL && e->n == before &&
-		 version->kind == NODE_MAP)
-		errors_add(e, version->at, "missing key \"pods\"");
+	else if (pods == NULL && launch == NULL && e->n == before)
+		errors_add(
+		    e, version->at, "missing key \"pods\" or \"launch\"");
+}
+
+static void
+read_version(struct errors *e, const struct option *o,
+    const struct node *version, struct version_spec *v)
+{
+	static const struct option self = {
+	    .type = "a map with the key pods or launch"};
+	const size_t before = e->n;
+
+	if (!option_kind(e, &self, version, NODE_MAP))
+		return;
+	option_walk(e, o->sub, version, v);
+	check_source(e, version, before);
 }
 
 static void
@@ -406,12 +420,9 @@ read_versions(struct errors *e, const struct option *o,
 		return;
 	for (const struct node *m = value->first; m != NULL; m = m->next) {
 		struct version_spec *v = &s->versions[s->nversions++];
-		size_t before;
 
 		v->name = read_name(e, m->key);
-		before = e->n;
-		option_walk(e, o->sub, m, v);
-		check_source(e, m, before);
+		read_version(e, o, m, v);
 	}
 }
 

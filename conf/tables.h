@@ -116,6 +116,11 @@ char *read_file_named(
 void read_refuse_file(struct errors *e, const struct node *value, char *why);
 /* Whether it is one or more labels of letters, digits, "-" and "_". */
 bool read_labels(const char *host);
+/* Whether it is a name that a name server may be asked for: such labels,
+ * perhaps with a dot at the end, and no IPv4 address. */
+bool read_host_name(const char *host);
+/* One that none is to be asked for (RFC 6761 6.3). */
+bool read_localhost(const char *host);
 /* Whether it is a token (RFC 9110 5.6.2), as methods and header names are. */
 bool read_token(const char *s);
 /*

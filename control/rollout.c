@@ -258,12 +258,13 @@ read_numbers(struct rollout *r, const struct stored_rollout *row)
 static enum verdict
 find_verdict(const char *name)
 {
-	static const enum verdict all[] = {VERDICT_PASS, VERDICT_FAIL};
+	static const enum verdict all[] = {
+	    VERDICT_NO_DATA, VERDICT_PASS, VERDICT_FAIL};
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (strcmp(verdict_name(all[i]), name) == 0)
 			return all[i];
-	return VERDICT_NO_DATA;
+	return VERDICT_NONE;
 }
 
 struct rollout *

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "conf/conf.h"
+#include "control/publish.h"
 #include "control/rollout.h"
 #include "control/webhook.h"
 #include "router/release.h"
@@ -95,12 +97,13 @@ struct tell {
 struct rollout_teller {
 	unsigned magic;
 	struct event_base *base;
+	const struct publish *publish;
 	unsigned n;
 	LIST_HEAD(, tell) tells;
 };
 
 struct rollout_teller *
-rollout_teller_new(struct event_base *base)
+rollout_teller_new(struct event_base *base, const struct publish *publish)
 {
 	struct rollout_teller *t = calloc(1, sizeof *t);
 
@@ -108,6 +111,7 @@ rollout_teller_new(struct event_base *base)
 		return NULL;
 	t->magic = TELLER_MAGIC;
 	t->base = base;
+	t->publish = publish;
 	LIST_INIT(&t->tells);
 	return t;
 }
@@ -167,8 +171,9 @@ tell_one(struct rollout_teller *t, const struct hook *hook, const char *body)
 	t->n++;
 	tell->url = strdup(hook->url);
 	if (tell->url != NULL)
-		tell->call = webhook_post(t->base, hook->url, body,
-		    hook->timeout_ms, on_told, tell, why, sizeof why);
+		tell->call = webhook_post(t->base,
+		    &publish_conf(t->publish)->settings.resolver, hook->url,
+		    body, hook->timeout_ms, on_told, tell, why, sizeof why);
 	if (tell->call != NULL)
 		return;
 	log_warn("webhook %s: not called: %s", hook->url, why);
@@ -212,6 +217,7 @@ rollout_tell(struct rollout_teller *t, const struct release *release,
 struct rollout_ask {
 	unsigned magic;
 	struct event_base *base;
+	const struct publish *publish;
 	void (*told)(void *arg);
 	void *arg;
 	bool begun;
@@ -225,7 +231,8 @@ struct rollout_ask {
 };
 
 struct rollout_ask *
-rollout_ask_new(struct event_base *base, void (*told)(void *arg), void *arg)
+rollout_ask_new(struct event_base *base, const struct publish *publish,
+    void (*told)(void *arg), void *arg)
 {
 	struct rollout_ask *a = calloc(1, sizeof *a);
 
@@ -233,6 +240,7 @@ rollout_ask_new(struct event_base *base, void (*told)(void *arg), void *arg)
 		return NULL;
 	a->magic = ASK_MAGIC;
 	a->base = base;
+	a->publish = publish;
 	a->told = told;
 	a->arg = arg;
 	return a;
@@ -281,8 +289,9 @@ ask_one(struct rollout_ask *a, const struct hook *hook, const struct rollout *r,
 
 	put_body(&body, r, a->phase);
 	a->again_us = now_us + (uint64_t)hook->retry_ms * 1000;
-	a->call = webhook_post(a->base, hook->url, body.buf, hook->timeout_ms,
-	    on_answer, a, why, sizeof why);
+	a->call = webhook_post(a->base,
+	    &publish_conf(a->publish)->settings.resolver, hook->url, body.buf,
+	    hook->timeout_ms, on_answer, a, why, sizeof why);
 	if (a->call == NULL)
 		snprintf(a->words, sizeof a->words, "a webhook: %s", why);
 }

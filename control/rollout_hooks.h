@@ -11,13 +11,16 @@
 #include "strategies/phase.h"
 
 struct event_base;
+struct publish;
 struct release;
 struct rollout;
 struct rollout_ask;
 struct rollout_teller;
 
-/* For all rollouts. NULL without memory. */
-struct rollout_teller *rollout_teller_new(struct event_base *base);
+/* For all rollouts; names are looked up as the config in force says. NULL
+ * without memory. */
+struct rollout_teller *rollout_teller_new(
+    struct event_base *base, const struct publish *publish);
 /* Who was not told yet will not be; NULL is fine. */
 void rollout_teller_free(struct rollout_teller *t);
 /*
@@ -35,8 +38,8 @@ enum rollout_answer {
 };
 
 /* One rollout's questions. `told` is called when there is news. */
-struct rollout_ask *rollout_ask_new(
-    struct event_base *base, void (*told)(void *arg), void *arg);
+struct rollout_ask *rollout_ask_new(struct event_base *base,
+    const struct publish *publish, void (*told)(void *arg), void *arg);
 /* NULL is fine. */
 void rollout_ask_free(struct rollout_ask *a);
 /*

@@ -44,11 +44,11 @@ terms_same(const struct strategy_terms *a, const struct strategy_terms *b)
 	       g->confidence == h->confidence && a->on_fail == b->on_fail &&
 	       a->on_no_data == b->on_no_data &&
 	       a->progress_deadline_us == b->progress_deadline_us &&
-	       a->max_surge == b->max_surge &&
-	       a->max_unavailable == b->max_unavailable &&
+	       portion_same(a->max_surge, b->max_surge) &&
+	       portion_same(a->max_unavailable, b->max_unavailable) &&
 	       a->parallelism == b->parallelism &&
 	       a->min_ready_us == b->min_ready_us && a->order == b->order &&
-	       a->max_failed == b->max_failed &&
+	       portion_same(a->max_failed, b->max_failed) &&
 	       a->auto_promote == b->auto_promote &&
 	       a->keep_old_us == b->keep_old_us &&
 	       a->duration_us == b->duration_us;
@@ -171,7 +171,8 @@ judge(struct rollout *r, struct sight *k)
 	rollout_sample_read(r->run->sample, &candidate, &stable, &epoch);
 	k->facts.verdict = gates_judge(
 	    &k->terms.gates, &candidate, &stable, epoch, words, sizeof words);
-	snprintf(k->why, sizeof k->why, "%s: %s", r->to, words);
+	if (k->facts.verdict != VERDICT_NONE)
+		snprintf(k->why, sizeof k->why, "%s: %s", r->to, words);
 	k->facts.why = k->why;
 	/* what led back is the last word */
 	if (r->phase != ROLLOUT_ROLLING_BACK)

@@ -403,8 +403,11 @@ carry_out(struct rollouts *set, struct rollout *r, const struct sight *k,
 	if (r->now.share != c->force.share)
 		run->published_us = k->now_us;
 	r->now = c->force;
-	r->step = a->wish.step;
-	r->steps = a->wish.steps;
+	/* on the way back it stays the one that was given up */
+	if (r->phase != ROLLOUT_ROLLING_BACK) {
+		r->step = a->wish.step;
+		r->steps = a->wish.steps;
+	}
 	run->void_old |= c->void_old;
 	run->void_new |= c->void_new;
 	if (k->facts.old.ready > 0 && run->peak < c->force.share)

@@ -154,7 +154,8 @@ rollout_run_begin(struct rollouts *set, struct rollout *r)
 		return -1;
 	run->set = set;
 	run->sample = rollout_sample_new();
-	run->ask = rollout_ask_new(set->parts.base, on_answer, run);
+	run->ask = rollout_ask_new(
+	    set->parts.base, set->parts.publish, on_answer, run);
 	r->run = run;
 	if (run->sample != NULL && run->ask != NULL)
 		return 0;
@@ -357,7 +358,7 @@ rollouts_open(struct rollouts *set, const struct rollouts_parts *parts)
 	event_assign(&set->look, parts->base, -1, 0, on_look, set);
 	event_assign(&set->tick, parts->base, -1, EV_PERSIST, on_look, set);
 	launch_on_change(parts->launch, on_launch, set);
-	set->teller = rollout_teller_new(parts->base);
+	set->teller = rollout_teller_new(parts->base, parts->publish);
 	return set->teller != NULL ? 0 : -1;
 }
 

@@ -320,7 +320,9 @@ undo(struct demand *q)
 	if (rollouts_each(q->set, q->service, UNDO_DEPTH, see_done, &d) < 0)
 		refuse(q, "the history cannot be read");
 	else if (d.from == NULL || d.to == NULL)
-		refuse(q, "no rollout of %s was ever done", q->service);
+		refuse(q,
+		    "%s has no rollout that is done: there is nothing to undo",
+		    q->service);
 	else if (strcmp(d.to, s->versions[s->stable].name) != 0)
 		refuse(q,
 		    "%s is not stable by a rollout: there is nothing to undo",

@@ -1,7 +1,7 @@
 /*
- * One call of a webhook: a POST of JSON to http://host:port/path with a
- * numeric host, over a connection of its own (RFC 9110 9.3.3, RFC 9112).
- * Main thread only; it never blocks.
+ * One call of a webhook: a POST of JSON to http://host:port/path, or https,
+ * over a connection of its own (RFC 9110 9.3.3, RFC 9112). A host that is a
+ * name is looked up for each call. Main thread only; it never blocks.
  */
 #ifndef CONTROL_WEBHOOK_H
 #define CONTROL_WEBHOOK_H
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct event_base;
+struct resolver_settings;
 struct webhook;
 
 /*
@@ -19,12 +20,13 @@ struct webhook;
 typedef void webhook_done(void *arg, int status, const char *why);
 
 /*
- * The texts are copied. NULL when it could not be begun, with the reason in
- * why: then done is never called.
+ * Texts and settings are copied; all of it takes at most so long. NULL when it
+ * could not be begun, with the reason in why: then done is never called.
  */
-struct webhook *webhook_post(struct event_base *base, const char *url,
-    const char *body, uint32_t timeout_ms, webhook_done *done, void *arg,
-    char *why, size_t why_size);
+struct webhook *webhook_post(struct event_base *base,
+    const struct resolver_settings *settings, const char *url, const char *body,
+    uint32_t timeout_ms, webhook_done *done, void *arg, char *why,
+    size_t why_size);
 /* Ends it without telling anybody; NULL is fine. */
 void webhook_cancel(struct webhook *w);
 

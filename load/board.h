@@ -43,6 +43,9 @@ enum failure {
 	FAILURE_NONE = FAILURE_COUNT
 };
 
+/* Of what the system says of a failure, its NUL included. */
+#define REASON_MAX 96u
+
 extern const char *const failure_words[FAILURE_COUNT];
 
 struct score {

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,13 +11,22 @@
 #include "load/count.h"
 #include "load/runner_state.h"
 
+/* Reads of one turn: a server that never ends must not stop the schedule. */
+#define READS_MAX 16
+
+void
+connection_settle(struct connection *c)
+{
+	c->runner->opening -= c->is_new;
+	c->is_new = false;
+}
+
 static void
 connection_end(struct connection *c)
 {
 	struct runner *r = c->runner;
 
-	if (c->state < CONNECTION_OPEN)
-		r->opening--;
+	connection_settle(c);
 	c->state = CONNECTION_CLOSED;
 	runner_set_idle(c, false);
 	event_del(&c->event);
@@ -69,10 +79,11 @@ connection_open(struct connection *c)
 
 	if (c->tls != NULL && trial->options.protocol == LOAD_PROTOCOL_H2 &&
 	    !h2) {
+		runner_reason(c->runner, FAILURE_PROTOCOL,
+		    "the server does not choose HTTP/2");
 		connection_fail(c, FAILURE_PROTOCOL);
 		return;
 	}
-	c->runner->opening--;
 	c->state = CONNECTION_OPEN;
 	c->codec = h2 ? &codec_h2 : &codec_h1;
 	if (h2)
@@ -87,7 +98,9 @@ connection_open(struct connection *c)
 static void
 connection_shake(struct connection *c)
 {
-	switch (wire_shake(c->tls)) {
+	char why[REASON_MAX];
+
+	switch (wire_shake(c->tls, why, sizeof why)) {
 	case WIRE_DONE:
 		connection_open(c);
 		break;
@@ -95,6 +108,7 @@ connection_shake(struct connection *c)
 		break;
 	case WIRE_END:
 	case WIRE_FAILED:
+		runner_reason(c->runner, FAILURE_TLS, why);
 		connection_fail(c, FAILURE_TLS);
 		break;
 	}
@@ -108,6 +122,7 @@ connection_made(struct connection *c)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 ||
 	    error != 0) {
+		runner_reason(c->runner, FAILURE_CONNECT, strerror(error));
 		connection_fail(c, FAILURE_CONNECT);
 		return;
 	}
@@ -206,11 +221,21 @@ read_some(struct connection *c, size_t *n, bool *end)
 	return got > 0;
 }
 
+/* There is more to read in the next turn: what is added anew has an edge. */
+static void
+come_back(struct connection *c)
+{
+	event_del(&c->event);
+	if (event_add(&c->event, NULL) != 0)
+		connection_fail(c, FAILURE_RESET);
+}
+
 static void
 connection_receive(struct connection *c, bool hung_up)
 {
 	struct runner *r = c->runner;
 	bool end = false;
+	int reads = 0;
 	size_t n;
 
 	while (c->state == CONNECTION_OPEN && read_some(c, &n, &end)) {
@@ -220,6 +245,10 @@ connection_receive(struct connection *c, bool hung_up)
 		/* A short read has emptied it; only an end may follow. */
 		if (c->tls == NULL && n < sizeof r->scratch && !hung_up)
 			return;
+		if (++reads < READS_MAX || c->state != CONNECTION_OPEN)
+			continue;
+		come_back(c);
+		return;
 	}
 	if (c->state == CONNECTION_OPEN && end) {
 		runner_now(r);
@@ -288,9 +317,12 @@ connection_new(struct runner *r)
 	rc = connect(c->fd, (const struct sockaddr *)&a->sa, a->len);
 	TAILQ_INSERT_TAIL(&r->all, c, link);
 	r->nconnections++;
+	c->is_new = true;
 	r->opening++;
 	if ((rc != 0 && errno != EINPROGRESS) ||
-	    event_add(&c->event, NULL) != 0)
+	    event_add(&c->event, NULL) != 0) {
+		runner_reason(r, FAILURE_CONNECT, strerror(errno));
 		connection_fail(c, FAILURE_CONNECT);
+	}
 	return true;
 }

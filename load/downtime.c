@@ -143,7 +143,7 @@ merge_overlapping(struct downtime_list *list)
 		struct downtime_window *last = &list->windows[kept];
 		const struct downtime_window *w = &list->windows[i];
 
-		if (w->start_ns > last->end_ns) {
+		if (w->start_ns >= last->end_ns) {
 			list->windows[++kept] = *w;
 			continue;
 		}

@@ -101,6 +101,14 @@ get_flips(const struct result *r, const struct result_row *row, double q)
 }
 
 static double
+get_resent(const struct result *r, const struct result_row *row, double q)
+{
+	(void)row;
+	(void)q;
+	return (double)r->resent;
+}
+
+static double
 get_downtime(const struct result *r, const struct result_row *row, double q)
 {
 	(void)row;
@@ -147,6 +155,7 @@ static const struct measure measures[] = {
     {"flips", UNIT_NUMBER, false, false, get_flips, 0},
     {"downtime", UNIT_MS, false, false, get_downtime, 0},
     {"windows", UNIT_NUMBER, false, false, get_windows, 0},
+    {"resent", UNIT_NUMBER, false, false, get_resent, 0},
     {"versions", UNIT_NUMBER, false, false, get_versions, 0},
     {"lag", UNIT_MS, false, false, get_lag, 0.99},
 };

@@ -82,12 +82,16 @@ add_runner(struct result *r, const struct runner *runner)
 		return false;
 	timeline_merge(r->timeline, view.timeline, places);
 	histogram_merge(r->lag, view.lag);
+	for (unsigned i = 0; i < FAILURE_COUNT; i++)
+		if (r->reasons[i][0] == '\0')
+			memcpy(r->reasons[i], view.reasons[i], REASON_MAX);
 	r->flips += view.flips;
 	r->opened += view.opened;
 	r->http2 += view.http2;
 	r->bytes += view.bytes;
 	r->issued += view.issued;
 	r->waited += view.waited;
+	r->resent += view.resent;
 	if (view.end_ns > r->elapsed_ns)
 		r->elapsed_ns = view.end_ns;
 	return true;

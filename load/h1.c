@@ -17,7 +17,9 @@ struct h1 {
 	struct call *call; /* NULL: idle */
 	enum h1_phase phase;
 	bool keep_alive;
-	uint64_t left; /* of the body */
+	bool heard;	 /* a byte since the call was submitted */
+	uint64_t served; /* calls */
+	uint64_t left;	 /* of the body */
 	struct h1_chunks chunks;
 	struct buffer held; /* of a head that is not complete */
 	size_t scanned;
@@ -27,7 +29,11 @@ static bool
 h1_open(struct connection *c)
 {
 	c->codec_state = calloc(1, sizeof(struct h1));
-	return c->codec_state != NULL;
+	if (c->codec_state == NULL)
+		return false;
+	c->runner->per_connection = 1;
+	connection_settle(c);
+	return true;
 }
 
 static unsigned
@@ -48,6 +54,7 @@ h1_submit(struct connection *c, struct call *call)
 	CHECK(h->call == NULL);
 	h->call = call;
 	h->phase = H1_PHASE_HEAD;
+	h->heard = false;
 	runner_set_idle(c, false);
 	if (request->fixed) {
 		connection_send(c, buffer_span(&request->h1_whole));
@@ -69,6 +76,7 @@ h1_finish(struct connection *c, struct span rest)
 	struct call *call = h->call;
 
 	h->call = NULL;
+	h->served++;
 	/* an answer before the whole request went leaves it unfinished */
 	if (!h->keep_alive || rest.n > 0 || c->out.n > 0)
 		connection_close(c);
@@ -225,6 +233,7 @@ h1_receive(struct connection *c, struct span in)
 			connection_close(c);
 			return;
 		}
+		h->heard = true;
 		switch (h->phase) {
 		case H1_PHASE_HEAD:
 			h1_take_head(c, &in);
@@ -243,13 +252,34 @@ h1_receive(struct connection *c, struct span in)
 	}
 }
 
+/*
+ * The server has closed a connection that it kept, while we sent: clients ask
+ * again elsewhere when that changes nothing (RFC 9112 9.3.1). Each time costs a
+ * connection that has served, so it ends.
+ */
+static bool
+is_stale(const struct connection *c)
+{
+	const struct h1 *h = c->codec_state;
+
+	return h->served > 0 && !h->heard &&
+	       c->runner->trial->requests[h->call->profile].idempotent;
+}
+
 static void
 h1_end(struct connection *c)
 {
 	struct h1 *h = c->codec_state;
+	struct call *call = h->call;
 
-	if (h->call == NULL) {
+	if (call == NULL) {
 		connection_close(c);
+		return;
+	}
+	if (is_stale(c)) {
+		h->call = NULL;
+		connection_close(c);
+		runner_resend(c->runner, call);
 		return;
 	}
 	if (h->phase != H1_PHASE_CLOSE) {

@@ -7,7 +7,9 @@
 #include "load/jar.h"
 #include "load/runner_state.h"
 
-#define STREAM_WINDOW	  (1u << 20)
+#define STREAM_WINDOW (1u << 20)
+/* How often a call goes that the server has not looked at. */
+#define RESENT_MAX	  5u
 #define CONNECTION_WINDOW (1 << 24)
 
 struct h2 {
@@ -82,6 +84,20 @@ why_closed(uint32_t code)
 	}
 }
 
+/* Such as when the peer has said meanwhile that it takes no more. */
+static int
+on_not_sent(
+    nghttp2_session *session, const nghttp2_frame *frame, int why, void *arg)
+{
+	struct call *call = stream_call(session, frame->hd.stream_id);
+
+	(void)why;
+	(void)arg;
+	if (call != NULL && frame->hd.type == NGHTTP2_HEADERS)
+		call->unsent = true;
+	return 0;
+}
+
 static int
 on_close(nghttp2_session *session, int32_t stream, uint32_t code, void *arg)
 {
@@ -95,6 +111,10 @@ on_close(nghttp2_session *session, int32_t stream, uint32_t code, void *arg)
 	update_room(c);
 	if (code == NGHTTP2_NO_ERROR && call->answer.status >= 200)
 		runner_answered(c->runner, call);
+	else if (call->resent < RESENT_MAX &&
+		 (call->unsent || code == NGHTTP2_REFUSED_STREAM))
+		/* the server has not looked at it (RFC 9113 8.7) */
+		runner_resend(c->runner, call);
 	else
 		runner_failed(c->runner, call, why_closed(code));
 	return 0;
@@ -108,13 +128,16 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 
 	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		h->leaving = true;
-	} else if (frame->hd.type == NGHTTP2_SETTINGS) {
+	} else if (frame->hd.type == NGHTTP2_SETTINGS &&
+		   !(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
 		uint32_t peer = nghttp2_session_get_remote_settings(
 		    session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
 		h->max = (unsigned)c->runner->trial->options.streams;
 		if (h->max > peer)
 			h->max = peer;
+		c->runner->per_connection = h->max > 0 ? h->max : 1;
+		connection_settle(c);
 	} else {
 		return 0;
 	}
@@ -137,6 +160,8 @@ make_session(struct connection *c)
 	    callbacks, on_close);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(
 	    callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(
+	    callbacks, on_not_sent);
 	if (nghttp2_session_client_new(&session, callbacks, c) != 0)
 		session = NULL;
 	nghttp2_session_callbacks_del(callbacks);
@@ -155,7 +180,9 @@ h2_open(struct connection *c)
 	c->codec_state = h;
 	if (h == NULL)
 		return false;
-	h->max = (unsigned)c->runner->trial->options.streams;
+	/* one, until it is known how many the peer wants */
+	h->max = 1;
+	c->runner->per_connection = (unsigned)c->runner->trial->options.streams;
 	h->session = make_session(c);
 	return h->session != NULL &&
 	       nghttp2_submit_settings(
@@ -250,6 +277,7 @@ h2_submit(struct connection *c, struct call *call)
 	size_t n = write_fields(r, call, list);
 
 	call->sent = 0;
+	call->unsent = false;
 	call->stream = nghttp2_submit_request(h->session, NULL, list, n,
 	    r->trial->requests[call->profile].body.n > 0 ? &body : NULL, call);
 	if (call->stream < 0) {
@@ -262,6 +290,14 @@ h2_submit(struct connection *c, struct call *call)
 	h->ncalls++;
 	update_room(c);
 	runner_set_dirty(c);
+}
+
+/* Also when we have said so because of what the peer did. */
+static bool
+is_over(nghttp2_session *session)
+{
+	return !nghttp2_session_want_read(session) &&
+	       !nghttp2_session_want_write(session);
 }
 
 static void
@@ -282,6 +318,8 @@ h2_flush(struct connection *c)
 	}
 	if (h->leaving && h->ncalls == 0)
 		connection_close(c);
+	else if (is_over(h->session))
+		connection_fail(c, FAILURE_PROTOCOL);
 }
 
 static void
@@ -291,9 +329,7 @@ h2_receive(struct connection *c, struct span bytes)
 	ssize_t n = nghttp2_session_mem_recv(
 	    h->session, (const uint8_t *)bytes.p, bytes.n);
 
-	/* Which also says that GOAWAY is to be sent, and nothing more. */
-	if (n < 0 || !(nghttp2_session_want_read(h->session) ||
-			 nghttp2_session_want_write(h->session))) {
+	if (n < 0 || is_over(h->session)) {
 		connection_fail(c, FAILURE_PROTOCOL);
 		return;
 	}
@@ -311,11 +347,20 @@ static void
 h2_fail(struct connection *c, enum failure why)
 {
 	struct runner *r = c->runner;
+	struct h2 *h = c->codec_state;
 	struct call *call, *next;
 
-	TAILQ_FOREACH_SAFE (call, &r->calls, link, next)
-		if (call->conn == c)
+	TAILQ_FOREACH_SAFE (call, &r->calls, link, next) {
+		if (call->conn != c)
+			continue;
+		/* submitted, but not flushed */
+		if (call->resent < RESENT_MAX &&
+		    nghttp2_session_find_stream(h->session, call->stream) ==
+			NULL)
+			runner_resend(r, call);
+		else
 			runner_failed(r, call, why);
+	}
 }
 
 static void

@@ -144,6 +144,17 @@ read_end(struct span attributes, uint64_t wall_us)
 	return until;
 }
 
+/* RFC 6265 5.3: what has expired goes first, then the oldest. */
+static void
+make_room(struct jar *j, uint64_t wall_us)
+{
+	size_t i = 0;
+
+	while (i < j->n && j->list[i].until_us > wall_us)
+		i++;
+	drop(j, i < j->n ? i : 0);
+}
+
 void
 jar_set(struct jar *j, struct span set_cookie, uint64_t wall_us)
 {
@@ -156,6 +167,8 @@ jar_set(struct jar *j, struct span set_cookie, uint64_t wall_us)
 		return;
 	until = read_end(rest, wall_us);
 	if (until > wall_us) {
+		if (j->n == JAR_COOKIES_MAX && find(j, name) == j->n)
+			make_room(j, wall_us);
 		store(j, name, pair_value(pair), until);
 		return;
 	}

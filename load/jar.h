@@ -32,8 +32,8 @@ struct jar {
 bool jar_put(struct jar *j, struct span pair);
 
 /*
- * What a Set-Cookie field says. One that is none, or finds no room, is left
- * out.
+ * What a Set-Cookie field says. One that is none is left out; where there is
+ * no room, one that has expired makes it, else the oldest.
  */
 void jar_set(struct jar *j, struct span set_cookie, uint64_t wall_us);
 

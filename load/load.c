@@ -1,7 +1,9 @@
 /* A run from its options to its report: threads, signals, progress. */
 #include "load/load.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -26,6 +29,9 @@
 /* What the threads have to get ready before the first request is due. */
 #define HEAD_START_US 20000u
 #define MS_NS	      1000000ull
+/* Descriptors beside those of connections. */
+#define OWN_FILES    16u
+#define THREAD_FILES 4u
 
 struct run {
 	unsigned magic;
@@ -176,19 +182,51 @@ run_on_signal(evutil_socket_t number, short what, void *arg)
 		runner_stop(run->runners[i]);
 }
 
-/* Every connection is a descriptor; the default limit is small. */
-static void
-raise_limit(uint64_t connections)
+/*
+ * Every connection is a descriptor; the default limit is small. Without enough
+ * of them servers would be blamed for connections that nobody asked them for.
+ */
+static bool
+raise_limit(const struct load_options *o, char *why, size_t why_size)
 {
+	uint64_t own = OWN_FILES + o->threads * THREAD_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-	    limit.rlim_cur >= connections + 256)
-		return;
-	limit.rlim_cur = connections + 256;
+	    limit.rlim_cur >= o->connections + own + 256)
+		return true;
+	limit.rlim_cur = o->connections + own + 256;
 	if (limit.rlim_cur > limit.rlim_max)
 		limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= o->connections + own)
+		return true;
+	snprintf(why, why_size,
+	    "--connections: %" PRIu64 " of them need %" PRIu64
+	    " open files, expected no more than the limit allows (ulimit -n), "
+	    "%" PRIu64,
+	    o->connections, o->connections + own, (uint64_t)limit.rlim_cur);
+	return false;
+}
+
+/* A report that has no place is told of before the run, not after it. */
+static bool
+can_write(const char *path, char *why, size_t why_size)
+{
+	struct stat old;
+	int fd;
+
+	/* who reads a pipe must not see it end */
+	if (stat(path, &old) == 0 && !S_ISREG(old.st_mode))
+		return true;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		snprintf(why, why_size, "--html: cannot write %s: %s", path,
+		    strerror(errno));
+		return false;
+	}
+	close(fd);
+	return true;
 }
 
 static bool
@@ -196,7 +234,6 @@ make_runners(struct run *run, char *why, size_t why_size)
 {
 	const struct load_options *o = &run->trial->options;
 
-	raise_limit(o->connections);
 	run->runners = calloc(o->threads, sizeof *run->runners);
 	run->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (run->runners == NULL || run->done_fd < 0)
@@ -228,6 +265,9 @@ run_make(struct run *run, char *why, size_t why_size)
 {
 	const struct load_options *o = &run->trial->options;
 
+	if (!raise_limit(o, why, why_size) ||
+	    (o->html != NULL && !can_write(o->html, why, why_size)))
+		return false;
 	snprintf(why, why_size, "out of memory");
 	run->base = event_base_new();
 	run->start_us = clock_now_us() + HEAD_START_US;
@@ -309,7 +349,8 @@ write_html(const struct result *r)
 	if (f != NULL)
 		good = fclose(f) == 0 && good;
 	if (!good)
-		fprintf(stderr, "shunt load: cannot write %s\n", path);
+		fprintf(stderr, "shunt load: cannot write %s: %s\n", path,
+		    strerror(errno));
 	return good;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/check.h"
@@ -273,16 +274,23 @@ follow(struct marks_follower *f)
 		come_again(f, strerror(errno));
 }
 
-/* A path is a Unix socket's, with or without "unix:" before it. */
+/*
+ * What is no address, but has a slash or is there, is the path of a Unix
+ * socket. An address has a whole path, so a relative one is completed.
+ */
 static bool
 read_address(struct address *a, const char *text)
 {
-	char path[ADDRESS_TEXT_MAX + 8];
+	char path[ADDRESS_TEXT_MAX + 8], folder[ADDRESS_TEXT_MAX] = "";
 
-	if (text[0] != '/')
-		return address_parse(span_of(text), a);
-	return (size_t)snprintf(path, sizeof path, ADDRESS_UNIX "%s", text) <
-		   sizeof path &&
+	if (address_parse(span_of(text), a))
+		return true;
+	if (strchr(text, '/') == NULL && access(text, F_OK) != 0)
+		return false;
+	if (text[0] != '/' && getcwd(folder, sizeof folder) == NULL)
+		return false;
+	return (size_t)snprintf(path, sizeof path, ADDRESS_UNIX "%s%s%s",
+		   folder, folder[0] != '\0' ? "/" : "", text) < sizeof path &&
 	       address_parse(span_of(path), a);
 }
 

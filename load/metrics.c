@@ -34,7 +34,7 @@ struct sums {
 	struct board *names;
 	struct score *cells[BOARD_VERSIONS][BOARD_PROFILES];
 	struct histogram lag;
-	uint64_t flips, opened, in_flight, bytes;
+	uint64_t flips, opened, in_flight, bytes, resent;
 };
 
 static void
@@ -97,6 +97,7 @@ sums_new(const struct metrics *m)
 		s->opened += view.opened;
 		s->in_flight += view.in_flight;
 		s->bytes += view.bytes;
+		s->resent += view.resent;
 		if (!add_board(s, view.board))
 			break;
 	}
@@ -201,6 +202,9 @@ write_all(struct evbuffer *out, const struct metrics *m, const struct sums *s)
 	    "Connections opened.", (double)s->opened);
 	number(out, "shunt_load_received_bytes_total", "counter",
 	    "Bytes received.", (double)s->bytes);
+	number(out, "shunt_load_resent_total", "counter",
+	    "Requests sent again, as their connections had ended.",
+	    (double)s->resent);
 	number(out, "shunt_load_lag_max_seconds", "gauge",
 	    "The latest that a request was taken up after its time.",
 	    (double)count_get(&s->lag.max_ns) / 1e9);

@@ -54,6 +54,48 @@ is_value(struct span s)
 	return true;
 }
 
+/* A character behind *s of UTF-8 (RFC 3629); 0 when it is none. */
+static uint32_t
+take_character(struct span *s)
+{
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+	unsigned char first = (unsigned char)*s->p;
+	size_t more = first < 0x80   ? 0
+		      : first < 0xe0 ? 1
+		      : first < 0xf0 ? 2
+				     : 3;
+	uint32_t code = more == 0 ? first : first & (0x3fu >> more);
+
+	if ((more > 0 && first < 0xc0) || first >= 0xf8 || s->n <= more)
+		return 0;
+	for (size_t i = 1; i <= more; i++) {
+		if (((unsigned char)s->p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | ((unsigned char)s->p[i] & 0x3f);
+	}
+	s->p += more + 1;
+	s->n -= more + 1;
+	if (code < least[more] || code > 0x10ffff ||
+	    (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return code;
+}
+
+/* It becomes a row of tables and a label of metrics. */
+static bool
+is_name(struct span s)
+{
+	if (s.n == 0 || s.n > BOARD_NAME_MAX)
+		return false;
+	while (s.n > 0) {
+		uint32_t code = take_character(&s);
+
+		if (code < ' ' || (code >= 0x7f && code < 0xa0))
+			return false;
+	}
+	return true;
+}
+
 /* "NAME=SHARE" or "NAME"; *share is UINT64_MAX without. */
 static bool
 add_profile(struct reader *r, const char *text, bool agent, uint64_t *share)
@@ -72,8 +114,10 @@ add_profile(struct reader *r, const char *text, bool agent, uint64_t *share)
 			return wrong(
 			    r, "NAME=SHARE with a share as 50%", span_of(text));
 	}
-	if (name.n == 0 || name.n > BOARD_NAME_MAX || !is_value(name))
-		return wrong(r, "a profile's name of 1 to 64 bytes", name);
+	if (!is_name(name))
+		return wrong(r,
+		    "a profile's name of 1 to 64 bytes, UTF-8 that prints",
+		    name);
 	for (size_t i = 0; i < r->all->n; i++)
 		if (span_eq(span_of(r->all->list[i].name), name))
 			return wrong(r, "each profile once", name);

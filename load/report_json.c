@@ -42,10 +42,22 @@ failures(const struct score *s)
 }
 
 static json_t *
+reasons(const struct result *r)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < FAILURE_COUNT; i++)
+		if (r->reasons[i][0] != '\0')
+			json_object_set_new(
+			    object, failure_words[i], text(r->reasons[i]));
+	return object;
+}
+
+static json_t *
 statuses(const struct score *s)
 {
 	json_t *object = json_object();
-	char status[8];
+	char status[16];
 
 	for (int i = 0; i <= BOARD_STATUS_MAX - BOARD_STATUS_MIN; i++) {
 		if (count_get(&s->statuses[i]) == 0)
@@ -137,6 +149,7 @@ totals(const struct result *r)
 	json_object_set_new(object, "http2_connections", count(r->http2));
 	json_object_set_new(object, "received_bytes", count(r->bytes));
 	json_object_set_new(object, "waited", count(r->waited));
+	json_object_set_new(object, "resent", count(r->resent));
 	json_object_set_new(object, "lag_p99_ms",
 	    rounded(result_ms(histogram_quantile(r->lag, 0.99))));
 	json_object_set_new(object, "lag_max_ms",
@@ -230,10 +243,12 @@ report_json(const struct result *r, FILE *out)
 	    object, "profiles", rows(r, "profile", r->profiles, r->nprofiles));
 	json_object_set_new(object, "downtime", downtime(&r->downtime));
 	json_object_set_new(object, "totals", totals(r));
+	json_object_set_new(object, "reasons", reasons(r));
 	json_object_set_new(object, "marks", marks(r->marks));
 	json_object_set_new(object, "expectations", expectations(r));
 	json_object_set_new(object, "timeline", timeline(r));
-	good = json_dumpf(object, out, JSON_INDENT(1)) == 0;
+	good = json_dumpf(
+		   object, out, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) == 0;
 	fputc('\n', out);
 	json_decref(object);
 	return good;

@@ -65,8 +65,11 @@ print_failures(FILE *out, const struct result *r)
 		    count_get(&s->failures[i]));
 		gap = ", ";
 	}
-	fprintf(out, "\nstatuses: ");
-	gap = "";
+	for (unsigned i = 0; i < FAILURE_COUNT; i++)
+		if (r->reasons[i][0] != '\0')
+			fprintf(
+			    out, "\n  %s: %s", failure_words[i], r->reasons[i]);
+	gap = "\nstatuses: ";
 	for (int i = 0; i <= BOARD_STATUS_MAX - BOARD_STATUS_MIN; i++) {
 		if (count_get(&s->statuses[i]) == 0)
 			continue;
@@ -187,5 +190,9 @@ report_text(const struct result *r, FILE *out)
 	    "\nconnections: %" PRIu64 " opened, %" PRIu64
 	    " of them HTTP/2; received %.1f MiB\n",
 	    r->opened, r->http2, (double)r->bytes / (1 << 20));
+	if (r->resent > 0)
+		fprintf(out,
+		    "sent again, as their connections had ended: %" PRIu64 "\n",
+		    r->resent);
 	print_schedule(out, r);
 }

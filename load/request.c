@@ -25,6 +25,18 @@ has_length(const struct profile *p)
 	       span_eq(p->method, SPAN("PATCH"));
 }
 
+static bool
+is_idempotent(const struct profile *p)
+{
+	static const struct span methods[] = {SPAN("GET"), SPAN("HEAD"),
+	    SPAN("OPTIONS"), SPAN("TRACE"), SPAN("PUT"), SPAN("DELETE")};
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (span_eq(p->method, methods[i]))
+			return true;
+	return false;
+}
+
 static struct span
 own_or(const struct profile *p, struct span name, struct span usual)
 {
@@ -117,6 +129,7 @@ request_render(struct request *r, const struct profile *p,
     const struct target *t, bool jars)
 {
 	*r = (struct request){.head = span_eq(p->method, SPAN("HEAD"))};
+	r->idempotent = is_idempotent(p);
 	r->body = p->body;
 	if (has_length(p))
 		snprintf(r->length, sizeof r->length, "%zu", p->body.n);

@@ -22,8 +22,9 @@ struct target;
 #define REQUEST_FIELDS_MAX (PROFILE_FIELDS_MAX + 8u)
 
 struct request {
-	bool head;  /* the answer has no body */
-	bool fixed; /* the same bytes each time */
+	bool head;	 /* the answer has no body */
+	bool fixed;	 /* the same bytes each time */
+	bool idempotent; /* may be sent again (RFC 9110 9.2.2) */
 	/* HTTP/1.1: the head but its empty line, and all of a fixed one */
 	struct buffer h1_lines, h1_whole;
 	/* HTTP/2: pseudo-header fields first, names in lower case */

@@ -38,7 +38,9 @@ struct result {
 	struct timeline *timeline;
 	struct downtime_list downtime;
 	struct histogram *lag;
-	uint64_t flips, opened, http2, bytes, issued, waited;
+	uint64_t flips, opened, http2, bytes, issued, waited, resent;
+	/* of failures, as the system tells them; "": it says nothing */
+	char reasons[FAILURE_COUNT][REASON_MAX];
 	const struct marks *marks;
 	struct board *names; /* of versions */
 };

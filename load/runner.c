@@ -53,6 +53,9 @@ issue_due(struct runner *r)
 {
 	uint64_t due = 0, before = r->next;
 
+	/* the run has not begun: a turn may come before its start */
+	if (r->now_ns == 0)
+		return;
 	while (r->next < r->quota && !r->stopping &&
 	       (due = next_due(r)) <= r->now_ns) {
 		histogram_add(r->lag, r->now_ns - due);
@@ -121,8 +124,8 @@ runner_on_stop(evutil_socket_t fd, short what, void *arg)
 	CHECK_OBJ(r, RUNNER_MAGIC);
 	if (read(fd, &times, sizeof times) != sizeof times)
 		return;
-	r->aborted = r->stopping || times > 1;
-	r->stopping = true;
+	r->aborted = r->stop_asked || times > 1;
+	r->stop_asked = r->stopping = true;
 }
 
 static bool
@@ -361,12 +364,14 @@ runner_look(const struct runner *r, struct runner_view *view)
 	    .timeline = r->timeline,
 	    .downtime = &r->downtime,
 	    .lag = r->lag,
+	    .reasons = r->reasons,
 	    .flips = count_get(&r->flips),
 	    .opened = count_get(&r->opened),
 	    .bytes = count_get(&r->bytes),
 	    .in_flight = count_get(&r->in_flight),
 	    .issued = count_get(&r->issued),
 	    .waited = count_get(&r->waited),
+	    .resent = count_get(&r->resent),
 	    .http2 = count_get(&r->http2),
 	    .end_ns = count_get(&r->end_ns),
 	};

@@ -25,8 +25,9 @@ struct runner_view {
 	struct timeline *timeline;	 /* once it is over */
 	const struct downtime *downtime; /* once it is over */
 	const struct histogram *lag;	 /* taken up after the intended time */
-	uint64_t flips, opened, bytes, in_flight, issued, waited;
-	uint64_t http2;	 /* connections */
+	uint64_t flips, opened, bytes, in_flight, issued, waited, resent;
+	const char (*reasons)[REASON_MAX]; /* of failures, once it is over */
+	uint64_t http2;			   /* connections */
 	uint64_t end_ns; /* of its last turn, once it is over */
 };
 

@@ -1,4 +1,5 @@
 /* Calls of one thread: issued, given to connections, answered, counted. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -25,6 +26,7 @@ call_new(struct runner *r)
 	count_add(&r->in_flight, 1);
 	call->conn = NULL;
 	call->user = NULL;
+	call->resent = 0;
 	judge_begin(&call->answer);
 	return call;
 }
@@ -115,6 +117,24 @@ runner_failed(struct runner *r, struct call *call, enum failure why)
 }
 
 void
+runner_reason(struct runner *r, enum failure kind, const char *words)
+{
+	if (r->reasons[kind][0] == '\0')
+		snprintf(r->reasons[kind], REASON_MAX, "%s", words);
+}
+
+void
+runner_resend(struct runner *r, struct call *call)
+{
+	call->conn = NULL;
+	call->resent++;
+	count_add(&r->resent, 1);
+	judge_begin(&call->answer);
+	TAILQ_INSERT_HEAD(&r->waiting, call, waiting);
+	r->nwaiting++;
+}
+
+void
 runner_field(
     struct runner *r, struct call *call, struct span name, struct span value)
 {
@@ -149,7 +169,6 @@ runner_opened(struct connection *c)
 {
 	struct runner *r = c->runner;
 
-	r->per_connection = c->codec->room(c);
 	runner_set_idle(c, true);
 	/* its settings are to be sent in any case */
 	if (c->codec->flush != NULL)
@@ -231,8 +250,12 @@ runner_pump(struct runner *r)
 		if (r->nconnections == r->connections_max ||
 		    (uint64_t)r->opening * r->per_connection >= r->nwaiting)
 			break;
-		if (!connection_new(r))
-			runner_unopened(r, FAILURE_CONNECT);
+		if (connection_new(r))
+			continue;
+		/* that is not the server's fault; and one may get free */
+		if (r->nconnections > 0)
+			break;
+		runner_unopened(r, FAILURE_NOT_SENT);
 	}
 }
 

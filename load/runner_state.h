@@ -39,8 +39,10 @@ struct call {
 	struct user *user; /* or NULL */
 	struct connection *conn;
 	struct answer answer;
-	int32_t stream; /* of HTTP/2 */
-	size_t sent;	/* of the body, by HTTP/2 */
+	unsigned resent; /* times */
+	int32_t stream;	 /* of HTTP/2 */
+	bool unsent;	 /* by HTTP/2: it is certain that nothing went */
+	size_t sent;	 /* of the body, by HTTP/2 */
 };
 
 TAILQ_HEAD(call_list, call);
@@ -80,6 +82,7 @@ struct connection {
 	TAILQ_ENTRY(connection) idle; /* those with room */
 	TAILQ_ENTRY(connection) dirty;
 	bool is_idle, is_dirty;
+	bool is_new; /* among r->opening: how much it takes is not known */
 	struct runner *runner;
 	int fd;
 	struct event event;
@@ -105,12 +108,13 @@ struct runner {
 	uint64_t now_ns;      /* since then, when last looked */
 	uint64_t next, quota; /* of this thread's requests */
 	uint64_t owed;	      /* closed loop: to be sent at the next tick */
-	bool stopping, aborted;
+	bool stopping, stop_asked, aborted;
 
 	struct call_list calls, waiting, spare;
 	uint64_t nwaiting, waiting_max;
 	struct connection_list all, idle, dirty, dead;
-	unsigned nconnections, connections_max, opening;
+	unsigned nconnections, connections_max;
+	unsigned opening;	 /* of them, that are new */
 	unsigned per_connection; /* calls, as far as is known */
 
 	struct users *users;
@@ -119,8 +123,10 @@ struct runner {
 	struct downtime downtime;
 	struct histogram *lag;
 	_Atomic uint64_t flips, opened, bytes, in_flight, issued, waited, http2;
+	_Atomic uint64_t resent;
 	_Atomic uint64_t end_ns;
 
+	char reasons[FAILURE_COUNT][REASON_MAX];
 	struct judge_memory known; /* of bodies */
 	struct field fields[RUNNER_FIELDS];
 	struct buffer line; /* a request that is not fixed */
@@ -140,6 +146,8 @@ void connection_send(struct connection *c, struct span bytes);
 void connection_fail(struct connection *c, enum failure why);
 /* It ends with nothing on it. */
 void connection_close(struct connection *c);
+/* How many calls it takes is known, and in r->per_connection. */
+void connection_settle(struct connection *c);
 /* What was closed is freed. */
 void connection_free(struct connection *c);
 
@@ -152,9 +160,16 @@ void runner_set_idle(struct connection *c, bool idle);
 void runner_set_dirty(struct connection *c);
 /* It could not be opened: the call that waits longest fails by it. */
 void runner_unopened(struct runner *r, enum failure why);
+/* What the system says of a failure; the first of each kind is kept. */
+void runner_reason(struct runner *r, enum failure kind, const char *words);
 /* The whole answer is there. */
 void runner_answered(struct runner *r, struct call *call);
 void runner_failed(struct runner *r, struct call *call, enum failure why);
+/*
+ * It goes once more, on another connection perhaps: its own was of no use, and
+ * any client would ask again.
+ */
+void runner_resend(struct runner *r, struct call *call);
 /* A field of the final head, or a trailer. */
 void runner_field(
     struct runner *r, struct call *call, struct span name, struct span value);

@@ -1,14 +1,19 @@
 /* Reading URLs. */
 #include "load/target.h"
 
+#include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/opt.h"
 #include "base/span.h"
+
+#define PROBE_MS 1000
 
 static bool
 wrong(const char *url, const char *what, char *why, size_t why_size)
@@ -100,6 +105,47 @@ read_path(struct target *t, struct span path)
 	return t->path != NULL;
 }
 
+static void
+take(struct target *t, const struct addrinfo *from)
+{
+	memcpy(&t->address.sa, from->ai_addr, from->ai_addrlen);
+	t->address.len = from->ai_addrlen;
+}
+
+/* Whether something listens there; waits at most PROBE_MS. */
+static bool
+answers(const struct addrinfo *a)
+{
+	int fd =
+	    socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+	socklen_t n = sizeof(int);
+	int error = 0;
+	bool good;
+
+	if (fd < 0)
+		return false;
+	good = connect(fd, a->ai_addr, a->ai_addrlen) == 0 ||
+	       (errno == EINPROGRESS && poll(&wait, 1, PROBE_MS) == 1 &&
+		   getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 &&
+		   error == 0);
+	close(fd);
+	return good;
+}
+
+void
+target_choose(struct target *t, const struct addrinfo *found)
+{
+	take(t, found);
+	if (found->ai_next == NULL)
+		return;
+	for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+		if (answers(a)) {
+			take(t, a);
+			return;
+		}
+}
+
 static bool
 look_up(struct target *t, uint64_t port, char *why, size_t why_size)
 {
@@ -116,8 +162,7 @@ look_up(struct target *t, uint64_t port, char *why, size_t why_size)
 		    gai_strerror(error));
 		return false;
 	}
-	memcpy(&t->address.sa, found->ai_addr, found->ai_addrlen);
-	t->address.len = found->ai_addrlen;
+	target_choose(t, found);
 	freeaddrinfo(found);
 	return true;
 }

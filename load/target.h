@@ -7,6 +7,8 @@
 
 #include "base/address.h"
 
+struct addrinfo;
+
 #define TARGET_HOST_MAX 255u
 
 struct target {
@@ -24,6 +26,12 @@ struct target {
  */
 bool target_read(struct target *t, const char *url, const char *connect,
     char *why, size_t why_size);
+/*
+ * Of the addresses of a host the first one where something listens, so that
+ * "localhost" is found where only 127.0.0.1 is served; else the first of all.
+ * `found` is not empty.
+ */
+void target_choose(struct target *t, const struct addrinfo *found);
 void target_free(struct target *t);
 
 #endif

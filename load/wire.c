@@ -152,12 +152,27 @@ judge(SSL *ssl, int rc)
 	}
 }
 
-enum wire_result
-wire_shake(struct wire *w)
+static const char *
+why_not_shaken(const SSL *ssl)
 {
-	int rc = SSL_do_handshake(wire_ssl(w));
+	unsigned long error = ERR_peek_error();
+	const char *reason = ERR_reason_error_string(error);
 
-	return rc == 1 ? WIRE_DONE : judge(wire_ssl(w), rc);
+	if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		return X509_verify_cert_error_string(
+		    SSL_get_verify_result(ssl));
+	return reason != NULL ? reason : "the server left";
+}
+
+enum wire_result
+wire_shake(struct wire *w, char *why, size_t why_size)
+{
+	SSL *ssl = wire_ssl(w);
+	int rc = SSL_do_handshake(ssl);
+
+	if (rc != 1)
+		snprintf(why, why_size, "%s", why_not_shaken(ssl));
+	return rc == 1 ? WIRE_DONE : judge(ssl, rc);
 }
 
 bool

@@ -29,7 +29,8 @@ void wire_maker_free(struct wire_maker *m);
 struct wire *wire_new(struct wire_maker *m, int fd);
 void wire_free(struct wire *w);
 
-enum wire_result wire_shake(struct wire *w);
+/* With the reason in why (one line) where it is neither DONE nor WAIT. */
+enum wire_result wire_shake(struct wire *w, char *why, size_t why_size);
 /* What ALPN has chosen. */
 bool wire_speaks_h2(const struct wire *w);
 /* *done bytes were read or taken, above 0, with WIRE_DONE. */

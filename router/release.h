@@ -40,7 +40,7 @@ enum hook_kind {
 };
 
 struct hook {
-	char *url; /* http://host:port/path, numeric host, all three there */
+	char *url;	 /* http(s)://host:port/path, all of it there */
 	uint32_t phases; /* bit n: enum rollout_phase n */
 	enum hook_kind kind;
 	uint32_t timeout_ms; /* of one call */

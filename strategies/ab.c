@@ -24,8 +24,7 @@ compare(struct strategy_state *s, const struct strategy_terms *t,
 	if (!stage_gates(t, f, false, w))
 		return;
 	if (age < t->duration_us)
-		wish_say(w, PROGRESS_GOING, "%s; %llu s to go", f->why,
-		    (unsigned long long)((t->duration_us - age) / 1000000));
+		stage_wait(f, t->duration_us - age, w);
 	else
 		wish_ask(
 		    w, "the time is over: promote the candidate, or abort");

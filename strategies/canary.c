@@ -69,9 +69,7 @@ hold(struct strategy_state *s, const struct strategy_terms *t,
 	if (!stage_gates(t, f, over, w))
 		return;
 	if (f->verb == VERB_NONE && !over)
-		wish_say(w, PROGRESS_GOING, "%s; %llu s to go", f->why,
-		    (unsigned long long)((step->hold_us - age + 999999) /
-					 1000000));
+		stage_wait(f, step->hold_us - age, w);
 	else if (f->verb == VERB_NONE && step->pause)
 		wish_ask(w, "waiting to be promoted");
 	else
@@ -92,7 +90,7 @@ advance(struct strategy_state *s, const struct strategy_terms *t,
 		stage_enter(s, f, HOLD);
 	if (s->stage == HOLD)
 		hold(s, t, f, w);
-	w->step = s->step < t->nsteps ? s->step + 1 : w->steps;
+	w->step = s->stage < PROMOTE ? s->step + 1 : w->steps;
 	if (s->stage < PROMOTE) {
 		w->new_replicas =
 		    pods_for(t->steps[s->step].share, f->replicas);

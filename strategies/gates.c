@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 static const char *const names[] = {
+    [VERDICT_NONE] = "",
     [VERDICT_NO_DATA] = "no_data",
     [VERDICT_PASS] = "pass",
     [VERDICT_FAIL] = "fail",
@@ -125,6 +126,9 @@ gates_judge(const struct gates *g, const struct sample *candidate,
 	const struct tries seen = candidate->window;
 	const struct judgement j = {g, candidate, stable, why, why_size};
 
+	why[0] = '\0';
+	if (!gates_any(g))
+		return VERDICT_NONE;
 	if (errors_exceeded(&j, epoch) || p99_exceeded(&j))
 		return VERDICT_FAIL;
 	if (seen.n < g->min_requests || seen.n == 0) {

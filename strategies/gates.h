@@ -17,12 +17,13 @@
 #include "strategies/evidence.h"
 
 enum verdict {
+	VERDICT_NONE,	 /* no gate judges */
 	VERDICT_NO_DATA, /* too little was seen to say */
 	VERDICT_PASS,
 	VERDICT_FAIL,
 };
 
-/* "no_data", "pass", "fail" */
+/* "", "no_data", "pass", "fail" */
 const char *verdict_name(enum verdict v);
 
 /* Limits below 0, and times of 0, are not asked for. */
@@ -52,7 +53,8 @@ struct sample {
 
 /*
  * `epoch` counts from 0 on. The verdict, and in `why` the measured numbers and
- * the limit that decided: "v2: 4.1 % errors of 812, limit 1 %".
+ * the limit that decided: "4.1 % errors of 812, limit 1 %"; "" where
+ * there is no limit.
  */
 enum verdict gates_judge(const struct gates *g, const struct sample *candidate,
     const struct sample *stable, unsigned epoch, char *why, size_t why_size);

@@ -12,6 +12,8 @@ enum {
 struct roll {
 	const struct strategy_terms *t;
 	unsigned replicas;
+	/* of the terms, in whole pods */
+	unsigned surge, unavailable, parallelism, may_fail;
 	const struct version_facts *from, *to;
 	uint32_t *from_wanted, *to_wanted;
 };
@@ -20,6 +22,24 @@ static unsigned
 least(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
+}
+
+/*
+ * Shares of the replicas become pods. With few of these both may come to 0,
+ * with which nothing would ever move.
+ */
+static void
+count_pods(struct roll *r)
+{
+	const struct strategy_terms *t = r->t;
+
+	r->surge = portion_up(t->max_surge, r->replicas);
+	r->unavailable = portion_down(t->max_unavailable, r->replicas);
+	if (r->surge == 0 && r->unavailable == 0)
+		r->unavailable = 1;
+	r->parallelism =
+	    t->parallelism > 0 ? t->parallelism : r->surge + r->unavailable;
+	r->may_fail = portion_down(t->max_failed, r->replicas);
 }
 
 /* Ready pods that will still be there when those told to go have gone. */
@@ -33,7 +53,7 @@ staying(const struct roll *r)
 static unsigned
 may_start(const struct roll *r)
 {
-	const unsigned most = r->replicas + r->t->max_surge;
+	const unsigned most = r->replicas + r->surge;
 	const unsigned there =
 	    *r->from_wanted + r->from->leaving +
 	    (r->from->pods > *r->from_wanted ? r->from->pods - *r->from_wanted
@@ -43,15 +63,15 @@ may_start(const struct roll *r)
 	const unsigned coming =
 	    *r->to_wanted > r->to->settled ? *r->to_wanted - r->to->settled : 0;
 
-	if (coming >= r->t->parallelism || *r->to_wanted >= r->replicas)
+	if (coming >= r->parallelism || *r->to_wanted >= r->replicas)
 		return 0;
-	return least(least(room, r->replicas - *r->to_wanted),
-	    r->t->parallelism - coming);
+	return least(
+	    least(room, r->replicas - *r->to_wanted), r->parallelism - coming);
 }
 
 /*
  * How many may be told to go: one for each new pod that has settled, and
- * max_unavailable ahead of that. So N - max_unavailable stay available, if
+ * `unavailable` ahead of that. So N - unavailable stay available, if
  * those that are down go first.
  */
 static unsigned
@@ -59,10 +79,10 @@ may_stop(const struct roll *r)
 {
 	const unsigned gone =
 	    r->replicas > *r->from_wanted ? r->replicas - *r->from_wanted : 0;
-	const unsigned pace = r->to->settled + r->t->max_unavailable;
+	const unsigned pace = r->to->settled + r->unavailable;
 	const unsigned due = pace > gone ? pace - gone : 0;
 
-	return least(least(due, r->t->parallelism), *r->from_wanted);
+	return least(least(due, r->parallelism), *r->from_wanted);
 }
 
 /* True when a pod was told to come or to go. */
@@ -97,21 +117,24 @@ static void
 judge(const struct strategy_state *s, const struct facts *f,
     const struct roll *r, struct wish *w)
 {
+	const char *way = r->to == &f->new ? "replaced" : "back";
+
 	if (r->to->settled >= r->replicas && *r->from_wanted == 0 &&
 	    r->from->pods + r->from->leaving == 0)
-		wish_say(w, PROGRESS_FINISHED, "all %u pods are replaced",
-		    r->replicas);
-	else if (r->to->failed > r->t->max_failed)
-		wish_say(w, PROGRESS_FAILED, "%u starts of pods have failed",
-		    r->to->failed);
+		wish_say(w, PROGRESS_FINISHED, "all %u pods are %s",
+		    r->replicas, way);
+	else if (r->to->failed > r->may_fail)
+		wish_say(w, PROGRESS_FAILED,
+		    "%u starts of pods have failed, max_failed allows %u",
+		    r->to->failed, r->may_fail);
 	else if (stuck(s, f, r))
 		wish_say(w, PROGRESS_FAILED,
 		    "no progress for %llu s: %u of %u pods are ready",
 		    (unsigned long long)(stage_age(s, f) / 1000000),
 		    r->to->ready, *r->to_wanted);
 	else
-		wish_say(w, PROGRESS_GOING, "%u of %u pods are replaced",
-		    r->to->settled, r->replicas);
+		wish_say(w, PROGRESS_GOING, "%u of %u pods are %s",
+		    r->to->settled, r->replicas, way);
 }
 
 /* The share that the version `to` has by its ready pods. */
@@ -138,9 +161,16 @@ static void
 advance(struct strategy_state *s, const struct strategy_terms *t,
     const struct facts *f, struct wish *w)
 {
-	const struct roll r = {
-	    t, f->replicas, &f->old, &f->new, &s->old_wanted, &s->new_wanted};
+	struct roll r = {
+	    .t = t,
+	    .replicas = f->replicas,
+	    .from = &f->old,
+	    .to = &f->new,
+	    .from_wanted = &s->old_wanted,
+	    .to_wanted = &s->new_wanted,
+	};
 
+	count_pods(&r);
 	if (s->stage == BEGIN) {
 		s->old_wanted = f->old.pods;
 		s->new_wanted = 0;
@@ -159,9 +189,16 @@ static void
 retreat(struct strategy_state *s, const struct strategy_terms *t,
     const struct facts *f, struct wish *w)
 {
-	const struct roll r = {
-	    t, f->replicas, &f->new, &f->old, &s->new_wanted, &s->old_wanted};
+	struct roll r = {
+	    .t = t,
+	    .replicas = f->replicas,
+	    .from = &f->new,
+	    .to = &f->old,
+	    .from_wanted = &s->new_wanted,
+	    .to_wanted = &s->old_wanted,
+	};
 
+	count_pods(&r);
 	if (s->stage == BEGIN) {
 		s->old_wanted = f->old.pods;
 		s->new_wanted = f->new.pods;

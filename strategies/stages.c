@@ -92,10 +92,19 @@ stage_gates(const struct strategy_terms *t, const struct facts *f,
 		return false;
 	case VERDICT_NO_DATA:
 		return !wait_for_pass || without_data(t, f, w);
+	case VERDICT_NONE:
 	case VERDICT_PASS:
 		break;
 	}
 	return true;
+}
+
+void
+stage_wait(const struct facts *f, uint64_t left_us, struct wish *w)
+{
+	wish_say(w, PROGRESS_GOING, "%s%s%llu s to go", f->why,
+	    f->why[0] != '\0' ? "; " : "",
+	    (unsigned long long)((left_us + 999999) / 1000000));
 }
 
 void

@@ -40,6 +40,9 @@ bool stage_ready(const struct strategy_state *s, const struct strategy_terms *t,
 bool stage_gates(const struct strategy_terms *t, const struct facts *f,
     bool wait_for_pass, struct wish *w);
 
+/* Time must pass; it says how much, and what the gates have seen so far. */
+void stage_wait(const struct facts *f, uint64_t left_us, struct wish *w);
+
 /*
  * The end of a release, from stage `first` on (it takes 2): all pods of the
  * candidate, then all traffic, then the old pods go.

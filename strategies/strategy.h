@@ -15,9 +15,7 @@
 #include <stdint.h>
 
 #include "strategies/gates.h"
-
-/* The whole of the traffic that the two versions share. */
-#define SHARE_ALL 1000000u
+#include "strategies/portion.h"
 
 struct strategy_ops;
 
@@ -59,11 +57,11 @@ struct strategy_terms {
 	size_t nsteps;
 
 	/* rolling */
-	unsigned max_surge, max_unavailable; /* not both 0 */
-	unsigned parallelism;		     /* pods at a time, >= 1 */
-	uint64_t min_ready_us;		     /* a new pod counts after that */
+	struct portion max_surge, max_unavailable; /* not both 0 */
+	unsigned parallelism;  /* pods at a time; 0: as many as these two */
+	uint64_t min_ready_us; /* a new pod counts after that */
 	enum roll_order order;
-	unsigned max_failed; /* starts of new pods that may fail */
+	struct portion max_failed; /* starts of new pods that may fail */
 
 	/* blue_green */
 	bool auto_promote;
@@ -96,7 +94,7 @@ struct facts {
 	unsigned replicas; /* N: how many pods the service has needs */
 	struct version_facts old, new;
 	enum verdict verdict; /* of the gates, */
-	const char *why;      /* and its words; never NULL */
+	const char *why;      /* and its words, maybe none; never NULL */
 	enum strategy_verb verb;
 };
 

@@ -55,6 +55,12 @@ def fixed(begin, app):
     return run
 
 
+def restart(p):
+    p.process.kill()
+    p.process.wait()
+    p.start()
+
+
 def served(p, n=20):
     return {get(p.port).json()["appVersion"] for _ in range(n)}
 
@@ -398,6 +404,46 @@ def test_starts_that_fail_end_it_with_the_reason(begin, app, strategy):
     assert served(p) == {"1"}
 
 
+def test_a_share_of_the_starts_may_fail(begin, app):
+    """Two of four: the third that fails is one too many."""
+    p = begin({"v1": [app("1").port],
+               "v2": {"launch": {"command": ["/bin/sh", "-c", "exit 3"],
+                                 "replicas": 4,
+                                 "backoff": {"min": "1ms", "max": "10ms"}}}},
+              progress_deadline="1h",
+              rolling={"min_ready": "0s", "max_failed": "74%"})
+    start(p, strategy="rolling")
+    r = until(p, *rollout.ENDED)
+    assert r["phase"] == "rolled_back", r
+    assert re.search(r"\b([3-9]|\d\d+) starts of pods have failed, "
+                     r"max_failed allows 2;", r["reason"]), r
+
+
+def test_rolling_by_shares_of_the_pods(begin, app):
+    """A reload brings others, a restart keeps them."""
+    p = begin({"v1": [app("1").port for _ in range(4)],
+               "v2": [app("2").port for _ in range(4)]},
+              rolling={"min_ready": "1h", "max_surge": "26%"})
+    release = p.config["services"]["shop"]["release"]
+    start(p, strategy="rolling")
+    until_weight(p, 2 / 6)  # 1.04 of 4 pods are 2
+    release["rolling"].update(max_surge="75%")
+    p.write(p.config)
+    assert p.api("POST", "/api/v1/reload")[0] == 200
+    until_weight(p, 3 / 7)
+    assert "terms" in actions(now(p))
+    restart(p)
+    until_weight(p, 3 / 7)
+    release["rolling"].update(max_unavailable="49%")
+    p.write(p.config)
+    assert p.api("POST", "/api/v1/reload")[0] == 200
+    until_weight(p, 4 / 7)  # 1.96 are 1: one of v1 goes, one of v2 comes
+    release["rolling"].update(min_ready="0s")
+    p.write(p.config)
+    assert p.api("POST", "/api/v1/reload")[0] == 200
+    assert until(p, *rollout.ENDED)["phase"] == "done"
+
+
 def test_a_program_that_is_gone_is_no_candidate(begin, app, tmp_path):
     """Said before an old pod is stopped for it."""
     program = tmp_path / "app"
@@ -456,6 +502,57 @@ def test_pause_and_resume(fixed):
     assert r["paused_ms"] >= 2100
     code, answer_ = rollout.post(p, "resume")
     assert code == 409 and "under way" in answer_["error"]
+
+
+def test_what_is_over_keeps_the_step_that_it_reached(fixed):
+    """Done, rolled back, and with a strategy that has none."""
+    p = fixed(canary={"steps": [{"weight": 10, "pause": True},
+                                {"weight": 20, "pause": True},
+                                {"weight": 30}], "gates": "off"},
+              blue_green={"keep_old": "0s"})
+    start(p)
+    until(p, "paused")
+    verb(p, "promote")
+    until(p, "paused")
+    verb(p, "abort")
+    r = until(p, *rollout.ENDED)
+    assert (r["phase"], r["step"], r["steps"]) == ("rolled_back", 2, 3)
+    told = p.cli("rollout", "status", "shop", check=True).stdout
+    assert "rolled_back at step 2 of 3: aborted" in told, told
+    # also when it comes back from the store
+    restart(p)
+    assert now(p)["step"] == 2 and now(p)["steps"] == 3
+    start(p)
+    until(p, "paused")
+    verb(p, "promote", full=True)
+    r = until(p, *rollout.ENDED)
+    assert (r["phase"], r["step"], r["steps"]) == ("done", 3, 3)
+    start(p, "v1", "blue_green")
+    r = until(p, *rollout.ENDED)
+    assert (r["phase"], r["step"], r["steps"]) == ("done", 0, 0)
+    assert p.status()["rollout"]["step"] == 0
+    told = p.cli("rollout", "status", "shop", check=True).stdout
+    assert "step" not in told, told
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue_green", "ab"])
+def test_nothing_is_said_of_gates_where_there_are_none(fixed, strategy):
+    p = fixed(canary={"steps": [{"weight": 10, "hold": "1h"}],
+                      "gates": "off"},
+              blue_green=SLOW["blue_green"], ab=SLOW["ab"])
+    start(p, strategy=strategy)
+    r = until(p, "progressing")
+    assert not r["gated"] and r["verdict"] == "no_data"
+    assert p.status()["rollout"]["gated"] is False
+    for words in [r["reason"], *(d["reason"] for d in r["decisions"])]:
+        assert "requests" not in words and "v2: " not in words, r
+    if strategy == "canary":
+        wait_for(lambda: re.fullmatch(r"3\d\d\d s to go", now(p)["reason"]),
+                 "it says only how long")
+    told = p.cli("rollout", "status", "shop", check=True).stdout
+    assert "no_data" not in told and "requests" not in told, told
+    verb(p, "abort")
+    assert not until(p, *rollout.ENDED)["gated"]
 
 
 def test_a_step_waits_for_a_person(fixed):

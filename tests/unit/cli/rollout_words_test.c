@@ -56,15 +56,24 @@ test_words(void **state)
 	r.steps = r.step = 0;
 	r.strategy = "rolling";
 	expect_words(&r, "rolling v1 " ARROW " v2, paused, no_data");
+	r.verdict = "";
+	expect_words(&r, "rolling v1 " ARROW " v2, paused");
+	r = canary();
+	r.phase = ROLLOUT_ROLLING_BACK;
+	r.verdict = "fail";
+	expect_words(&r,
+	    "canary v1 " ARROW " v2, rolling_back at step 1 of 3, fail: "
+	    "0.4 % errors of 812");
 }
 
-/* Neither a step nor a verdict goes on then. */
+/* No verdict goes on then; the step is told where it was the last. */
 static void
 test_words_of_what_is_over(void **state)
 {
 	static const enum rollout_phase over[] = {
 	    ROLLOUT_DONE, ROLLOUT_ROLLED_BACK, ROLLOUT_FAILED};
-	static const char *const words[] = {"done", "rolled_back", "failed"};
+	static const char *const words[] = {
+	    "done", "rolled_back at step 1 of 3", "failed at step 1 of 3"};
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {

@@ -149,13 +149,16 @@ static const struct row versions[] = {
     {TOP "services: {s: {versions: [v1]}}\n",
 	"2:26: expected a map of versions, found a list\n"},
     {TOP "services: {s: {versions: {v1: }}}\n",
-	"2:31: expected a map with the keys pods, protocol, tls, launch, "
-	"found nothing\n"},
+	"2:31: expected a map with the key pods or launch, found nothing\n"},
+    {TOP "services: {s: {versions: {v1: ~, v2: a, v3: []}}}\n",
+	"2:31: expected a map with the key pods or launch, found nothing\n"
+	"2:38: expected a map with the key pods or launch, found a string\n"
+	"2:45: expected a map with the key pods or launch, found a list\n"},
     {TOP "services: {s: {versions: {v/1: {pods: []}}}}\n",
 	"2:27: expected a name of 1 to 63 letters, digits, \"_\", \".\" or "
 	"\"-\", found \"v/1\"\n"},
     {TOP "services: {s: {versions: {v1: {}}}}\n",
-	"2:31: missing key \"pods\"\n"},
+	"2:31: missing key \"pods\" or \"launch\"\n"},
     {TOP "services: {s: {versions: {v1: {pods: 127.0.0.1:1}}}}\n",
 	"2:38: expected a list of addresses, found a string\n"},
     {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, a, "

@@ -13,7 +13,7 @@ static const struct row launch_keys[] = {
     {V "        pods: []\n        launch: {command: [sh]}\n",
 	"7:9: expected either \"pods\" or \"launch\", found both\n"},
     {V "        launch: {}\n", "6:17: missing key \"command\"\n"},
-    {V "        protocol: h1\n", "6:9: missing key \"pods\"\n"},
+    {V "        protocol: h1\n", "6:9: missing key \"pods\" or \"launch\"\n"},
     {V "        launch: sh\n",
 	"6:17: expected a map with the keys command, replicas, env, directory, "
 	"user, group, listen, address, ports, start, grace, backoff, limits, "

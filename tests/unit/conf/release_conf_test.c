@@ -13,15 +13,21 @@
 #define R(keys)	     SHOP "    release: {" keys "}\n"
 #define CANARY(keys) R("canary: {" keys "}")
 #define WANT_WINDOW  "expected times such as 09:00-17:00, found "
-#define WANT_URL                                             \
-	"expected a URL with a numeric IP address, such as " \
-	"http://127.0.0.1:9000/hook, found "
+#define WANT_URL                                                \
+	"expected a URL such as http://127.0.0.1:9000/hook or " \
+	"https://hooks.example/shunt, found "
+#define WANT_NO_NAME                                                        \
+	"expected the address 127.0.0.1 or [::1], which no name server is " \
+	"asked for, found "
 #define WANT_PHASE                                                   \
 	"expected one of starting, progressing, paused, promoting, " \
 	"rolling_back, done, rolled_back, failed, found "
 #define WANT_LIMIT                                                      \
 	"expected at least one of max_error_rate, max_error_increase, " \
 	"max_p99, max_p99_increase, or off instead of the map"
+#define WANT_PODS                                                          \
+	"expected an integer from 0 to 1000, or a percentage up to 100%, " \
+	"found "
 #define WANT_DURATION "expected a duration such as 500ms, 10s, 5m or 1h, found "
 
 static struct conf *
@@ -83,6 +89,13 @@ assert_terms(const struct strategy_terms *t, const struct strategy_ops *ops)
 }
 
 static void
+assert_portion(struct portion p, uint32_t share, unsigned count)
+{
+	assert_int_equal(p.share, share);
+	assert_int_equal(p.count, count);
+}
+
+static void
 assert_defaults(const struct release *r)
 {
 	const struct strategy_terms *t = r->terms;
@@ -92,12 +105,12 @@ assert_defaults(const struct release *r)
 		assert_terms(release_terms(r, strategy_at(i)), strategy_at(i));
 	assert_null(strategy_at(RELEASE_STRATEGIES));
 	assert_steps(&t[RELEASE_CANARY]);
-	assert_int_equal(t[RELEASE_ROLLING].max_surge, 1);
-	assert_int_equal(t[RELEASE_ROLLING].max_unavailable, 0);
-	assert_int_equal(t[RELEASE_ROLLING].parallelism, 1);
+	assert_portion(t[RELEASE_ROLLING].max_surge, 0, 1);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, 0, 0);
+	assert_int_equal(t[RELEASE_ROLLING].parallelism, 0);
 	assert_int_equal(t[RELEASE_ROLLING].min_ready_us, 10 * SECOND);
 	assert_int_equal(t[RELEASE_ROLLING].order, ROLL_START_FIRST);
-	assert_int_equal(t[RELEASE_ROLLING].max_failed, 0);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 0, 0);
 	assert_true(t[RELEASE_BLUE_GREEN].auto_promote);
 	assert_int_equal(t[RELEASE_BLUE_GREEN].keep_old_us, 5 * MINUTE);
 	assert_int_equal(t[RELEASE_AB].duration_us, 14 * 24 * 60 * MINUTE);
@@ -225,12 +238,12 @@ test_others(void **state)
 	const struct strategy_terms *t = r->terms;
 
 	(void)state;
-	assert_int_equal(t[RELEASE_ROLLING].max_surge, 2);
-	assert_int_equal(t[RELEASE_ROLLING].max_unavailable, 1);
-	assert_int_equal(t[RELEASE_ROLLING].parallelism, 3);
+	assert_portion(t[RELEASE_ROLLING].max_surge, 0, 2);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, 0, 1);
+	assert_int_equal(t[RELEASE_ROLLING].parallelism, 0);
 	assert_int_equal(t[RELEASE_ROLLING].min_ready_us, 0);
 	assert_int_equal(t[RELEASE_ROLLING].order, ROLL_STOP_FIRST);
-	assert_int_equal(t[RELEASE_ROLLING].max_failed, 3);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 0, 3);
 	assert_gates(&t[RELEASE_ROLLING].gates, -1, 0.01);
 	assert_int_equal(t[RELEASE_ROLLING].on_fail, ON_FAIL_PAUSE);
 	assert_false(t[RELEASE_BLUE_GREEN].auto_promote);
@@ -248,6 +261,21 @@ test_others(void **state)
 	conf_free(c);
 	c = parse_good(R("rolling: {max_surge: 5, parallelism: 2}"));
 	assert_int_equal(release_of(c)->terms[RELEASE_ROLLING].parallelism, 2);
+	conf_free(c);
+}
+
+static void
+test_portions(void **state)
+{
+	struct conf *c =
+	    parse_good(R("rolling: {max_surge: 12.5%, max_unavailable: 100%, "
+			 "max_failed: 0.0001%}"));
+	const struct strategy_terms *t = release_of(c)->terms;
+
+	(void)state;
+	assert_portion(t[RELEASE_ROLLING].max_surge, SHARE_ALL / 8, 0);
+	assert_portion(t[RELEASE_ROLLING].max_unavailable, SHARE_ALL, 0);
+	assert_portion(t[RELEASE_ROLLING].max_failed, 1, 0);
 	conf_free(c);
 }
 
@@ -283,11 +311,15 @@ test_hooks(void **state)
 		 "        - { url: \"http://[::1]\", phases: [promoting, "
 		 "failed],\n"
 		 "            wait: true, timeout: 1s, retry: 100ms }\n"
-		 "        - { url: \"http://127.0.0.1?x\" }\n");
+		 "        - { url: \"http://127.0.0.1?x\" }\n"
+		 "        - { url: \"https://Hooks.example\" }\n"
+		 "        - { url: \"http://a-b.c.:9000/x\" }\n"
+		 "        - { url: \"https://[::1]:8443/y?z=1\" }\n"
+		 "        - { url: \"http://hooks?z\" }\n");
 	const struct release *r = release_of(c);
 
 	(void)state;
-	assert_int_equal(r->nhooks, 3);
+	assert_int_equal(r->nhooks, 7);
 	assert_string_equal(r->hooks[0].url, "http://127.0.0.1:9000/hook?a=b");
 	assert_int_equal(r->hooks[0].phases, 0xff);
 	assert_int_equal(r->hooks[0].kind, HOOK_TELL);
@@ -300,6 +332,10 @@ test_hooks(void **state)
 	assert_int_equal(r->hooks[1].timeout_ms, 1000);
 	assert_int_equal(r->hooks[1].retry_ms, 100);
 	assert_string_equal(r->hooks[2].url, "http://127.0.0.1:80/?x");
+	assert_string_equal(r->hooks[3].url, "https://Hooks.example:443/");
+	assert_string_equal(r->hooks[4].url, "http://a-b.c.:9000/x");
+	assert_string_equal(r->hooks[5].url, "https://[::1]:8443/y?z=1");
+	assert_string_equal(r->hooks[6].url, "http://hooks:80/?z");
 	conf_free(c);
 }
 
@@ -421,12 +457,20 @@ static const struct row rolling[] = {
     {R("rolling: {max_unavailable: 0, max_surge: 0}"), "5:56: expected "
 	"\"max_surge\" or \"max_unavailable\" to be above 0\n"},
     {R("rolling: {max_unavailable: 1, max_surge: 0}"), ""},
-    {R("rolling: {max_surge: 25%, max_unavailable: -1, parallelism: 0, "
+    {R("rolling: {max_unavailable: 0.0%, max_surge: 0%}"), "5:59: expected "
+	"\"max_surge\" or \"max_unavailable\" to be above 0\n"},
+    {R("rolling: {max_unavailable: 1%, max_surge: 0}"), ""},
+    {R("rolling: {max_surge: 25 %, max_unavailable: -1%, max_failed: [1]}"),
+	"5:36: " WANT_PODS "\"25 %\"\n5:59: " WANT_PODS "\"-1%\"\n"
+	"5:76: " WANT_PODS "a list\n"},
+    {R("rolling: {max_surge: 100.1%, max_unavailable: 0.5, max_failed: a%}"),
+	"5:36: " WANT_PODS "\"100.1%\"\n5:61: " WANT_PODS "\"0.5\"\n"
+	"5:78: " WANT_PODS "\"a%\"\n"},
+    {R("rolling: {max_surge: 2, max_unavailable: -1, parallelism: 10%, "
 	"max_failed: 1001, order: first, min_ready: 25h}"),
-	"5:36: expected an integer from 0 to 1000, found \"25%\"\n"
-	"5:58: expected an integer from 0 to 1000, found \"-1\"\n"
-	"5:75: expected an integer from 1 to 1000, found \"0\"\n"
-	"5:90: expected an integer from 0 to 1000, found \"1001\"\n"
+	"5:56: " WANT_PODS "\"-1\"\n"
+	"5:73: expected an integer from 1 to 1000, found \"10%\"\n"
+	"5:90: " WANT_PODS "\"1001\"\n"
 	"5:103: expected one of start_first, stop_first, found \"first\"\n"
 	"5:121: expected a duration from 0s to 1d, found \"25h\"\n"},
     {R("rolling: {min_ready: 10m}"), "5:36: expected \"min_ready\" to be "
@@ -438,10 +482,26 @@ static const struct row rolling[] = {
 static const struct row hooks_refused[] = {
     {R("webhooks: {}"), "5:25: expected a list of webhooks, found a map\n"},
     {R("webhooks: [{}]"), "5:26: missing key \"url\"\n"},
-    {R("webhooks: [{url: \"https://127.0.0.1/\"}]"),
-	"5:32: " WANT_URL "\"https://127.0.0.1/\"\n"},
+    {R("webhooks: [{url: \"ftp://127.0.0.1/\"}]"),
+	"5:32: " WANT_URL "\"ftp://127.0.0.1/\"\n"},
     {R("webhooks: [{url: \"http://localhost/\"}]"),
-	"5:32: " WANT_URL "\"http://localhost/\"\n"},
+	"5:32: " WANT_NO_NAME "\"http://localhost/\"\n"},
+    {R("webhooks: [{url: \"https://a.LocalHost.:1/\"}]"),
+	"5:32: " WANT_NO_NAME "\"https://a.LocalHost.:1/\"\n"},
+    {R("webhooks: [{url: \"https:///a\"}]"),
+	"5:32: " WANT_URL "\"https:///a\"\n"},
+    {R("webhooks: [{url: \"http://a:65536\"}]"),
+	"5:32: " WANT_URL "\"http://a:65536\"\n"},
+    {R("webhooks: [{url: \"http://a:\"}]"),
+	"5:32: " WANT_URL "\"http://a:\"\n"},
+    {R("webhooks: [{url: \"http://a:1:2\"}]"),
+	"5:32: " WANT_URL "\"http://a:1:2\"\n"},
+    {R("webhooks: [{url: \"http://127.1\"}]"),
+	"5:32: " WANT_URL "\"http://127.1\"\n"},
+    {R("webhooks: [{url: \"http://a b/\"}]"),
+	"5:32: " WANT_URL "\"http://a b/\"\n"},
+    {R("webhooks: [{url: \"http://b..c/\"}]"),
+	"5:32: " WANT_URL "\"http://b..c/\"\n"},
     {R("webhooks: [{url: 127.0.0.1}]"), "5:32: " WANT_URL "\"127.0.0.1\"\n"},
     {R("webhooks: [{url: \"http://unix:/run/a\"}]"),
 	"5:32: " WANT_URL "\"http://unix:/run/a\"\n"},
@@ -456,8 +516,7 @@ static const struct row hooks_refused[] = {
     {R("webhooks: [{url: \"http://127.0.0.1/\\r\\nX: y\"}]"),
 	"5:32: " WANT_URL "\"http://127.0.0.1/\\x0d\\x0aX: y\"\n"},
     {R("webhooks: [{url: \"http://\"}]"), "5:32: " WANT_URL "\"http://\"\n"},
-    {R("webhooks: [{url: [a], phases: []}]"), "5:32: expected a URL with a "
-	"numeric IP address, such as http://127.0.0.1:9000/hook, found a "
+    {R("webhooks: [{url: [a], phases: []}]"), "5:32: " WANT_URL "a "
 	"list\n5:45: expected at least one phase\n"},
     {R("webhooks: [{url: \"http://127.0.0.1\", phases: [end, [done]], "
 	"wait: maybe, timeout: 0s, retry: 99ms}]"),
@@ -498,6 +557,7 @@ main(void)
 	    cmocka_unit_test(test_strategies),
 	    cmocka_unit_test(test_canary),
 	    cmocka_unit_test(test_others),
+	    cmocka_unit_test(test_portions),
 	    cmocka_unit_test(test_matches),
 	    cmocka_unit_test(test_hooks),
 	    cmocka_unit_test(test_only),

@@ -313,6 +313,26 @@ fault(const struct stored_rollout *row, enum rollout_phase phase)
 }
 
 static void
+verdicts_come_back_by_name(void **state)
+{
+	static const enum verdict all[] = {
+	    VERDICT_NONE, VERDICT_NO_DATA, VERDICT_PASS, VERDICT_FAIL};
+	struct stored_rollout row = good;
+	char why[160];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct rollout *r;
+
+		row.verdict = verdict_name(all[i]);
+		r = rollout_of_row(&row, NULL, 0, why, sizeof why);
+		assert_non_null(r);
+		assert_int_equal(r->verdict, all[i]);
+		rollout_free(r);
+	}
+}
+
+static void
 a_bad_row_is_a_failed_rollout(void **state)
 {
 	struct stored_rollout row = good;
@@ -364,6 +384,7 @@ main(void)
 	    cmocka_unit_test(a_row_comes_back_as_it_went),
 	    cmocka_unit_test(the_newest_come_first_and_the_oldest_go),
 	    cmocka_unit_test(stable_versions_are_kept),
+	    cmocka_unit_test(verdicts_come_back_by_name),
 	    cmocka_unit_test(a_bad_row_is_a_failed_rollout),
 	};
 

@@ -44,6 +44,7 @@ world_make(struct world *w)
 	fill(&w->r.total, "total", 1000, 8, 1);
 	w->r.elapsed_ns = 10000000000ull;
 	w->r.flips = 3;
+	w->r.resent = 4;
 	w->r.lag = calloc(1, sizeof *w->r.lag);
 	histogram_add(w->r.lag, 250000);
 	w->windows[0] = (struct downtime_window){0, 1500000000, 5};
@@ -111,6 +112,8 @@ test_verdicts(void **state)
 	    {"downtime=0", false, "2000ms"},
 	    {"windows=2", true, "2"},
 	    {"versions=2", true, "2"},
+	    {"resent<5", true, "4"},
+	    {"resent=0", false, "4"},
 	    {"lag<1ms", true, NULL},
 	};
 	struct world w;

@@ -113,6 +113,36 @@ test_rubbish(void **state)
 	jar_free(&j);
 }
 
+static void
+test_full(void **state)
+{
+	struct jar j = {0};
+	struct buffer b = {0};
+	char text[64];
+
+	(void)state;
+	for (int i = 0; i < (int)JAR_COOKIES_MAX; i++) {
+		snprintf(text, sizeof text, "n%d=1%s", i,
+		    i == 5 ? "; Max-Age=1" : "");
+		set(&j, text);
+	}
+	set(&j, "n7=2");
+	assert_int_equal(j.n, JAR_COOKIES_MAX);
+	/* n5 has expired, so it goes; then the oldest do */
+	jar_set(&j, SPAN("new1=1"), NOW + 2000000);
+	jar_set(&j, SPAN("new2=1"), NOW + 2000000);
+	assert_int_equal(j.n, JAR_COOKIES_MAX);
+	jar_write(&j, NOW, &b);
+	assert_null(span_find(buffer_span(&b), SPAN("n5=1")));
+	assert_null(span_find(buffer_span(&b), SPAN("n0=1")));
+	assert_non_null(span_find(buffer_span(&b), SPAN("n1=1")));
+	assert_non_null(span_find(buffer_span(&b), SPAN("n7=2")));
+	assert_non_null(span_find(buffer_span(&b), SPAN("new1=1")));
+	assert_non_null(span_find(buffer_span(&b), SPAN("new2=1")));
+	buffer_free(&b);
+	jar_free(&j);
+}
+
 int
 main(void)
 {
@@ -120,6 +150,7 @@ main(void)
 	    cmocka_unit_test(test_life),
 	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_rubbish),
+	    cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,6 +305,35 @@ test_overtaken(void **state)
 	assert_true(user_saw(&user, 1, 4));
 }
 
+static void
+test_names(void **state)
+{
+	static const char *const good[] = {"A", "Always-Good", "a b=c",
+	    "\xc3\x9cn\xc3\xaf", "\xe2\x82\xac", "\xf0\x9f\x90\x99"};
+	static const char *const bad[] = {"a\tb", "a\nb", "\x7f", "\xc2\x85",
+	    "\xff\xfe", "\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf",
+	    "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+	    "\xe2\x82"};
+	char text[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		const char *word = text;
+		struct profiles *p;
+
+		snprintf(text, sizeof text, "%s=100%%", good[i]);
+		p = read(&(struct load_options){.agents = {&word, 1}});
+		assert_string_equal(p->list[0].name, good[i]);
+		end(p);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		const char *word = bad[i];
+
+		refuse(&(struct load_options){.agents = {&word, 1}},
+		    "UTF-8 that prints");
+	}
+}
+
 int
 main(void)
 {
@@ -317,6 +347,7 @@ main(void)
 	    cmocka_unit_test(test_users),
 	    cmocka_unit_test(test_flips),
 	    cmocka_unit_test(test_overtaken),
+	    cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

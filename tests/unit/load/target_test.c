@@ -6,7 +6,12 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "load/target.h"
 
@@ -96,6 +101,51 @@ test_wrong_connect(void **state)
 	target_free(&t);
 }
 
+/* A port of 127.0.0.1, where something listens or nothing. */
+static int
+open_port(struct sockaddr_in *a, bool listening)
+{
+	socklen_t n = sizeof *a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*a = (struct sockaddr_in){
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)a, sizeof *a), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)a, &n), 0);
+	if (listening)
+		assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void
+test_choose(void **state)
+{
+	struct sockaddr_in closed, open;
+	int fds[2] = {open_port(&closed, false), open_port(&open, true)};
+	struct addrinfo second = {.ai_family = AF_INET,
+	    .ai_addr = (struct sockaddr *)&open,
+	    .ai_addrlen = sizeof open};
+	struct addrinfo first = {.ai_family = AF_INET,
+	    .ai_addr = (struct sockaddr *)&closed,
+	    .ai_addrlen = sizeof closed,
+	    .ai_next = &second};
+	struct target t = {0};
+
+	(void)state;
+	target_choose(&t, &first);
+	assert_int_equal(address_port(&t.address), ntohs(open.sin_port));
+	/* the only one, and the first where none is better */
+	first.ai_next = NULL;
+	target_choose(&t, &first);
+	assert_int_equal(address_port(&t.address), ntohs(closed.sin_port));
+	close(fds[1]);
+	first.ai_next = &second;
+	target_choose(&t, &first);
+	assert_int_equal(address_port(&t.address), ntohs(closed.sin_port));
+	close(fds[0]);
+}
+
 int
 main(void)
 {
@@ -104,6 +154,7 @@ main(void)
 	    cmocka_unit_test(test_unix),
 	    cmocka_unit_test(test_wrong),
 	    cmocka_unit_test(test_wrong_connect),
+	    cmocka_unit_test(test_choose),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ test_table(void **state)
 		enum verdict verdict;
 		const char *why;
 	} rows[] = {
+	    {-1, -1, 0, -1, {0, 0, 0}, {900, 0, 0}, VERDICT_NONE, ""},
+	    {-1, -1, 0, -1, {200, 99, 9000}, {900, 0, 1}, VERDICT_NONE, ""},
 	    {0.01, -1, 0, -1, {0, 0, 0}, {900, 0, 0}, VERDICT_NO_DATA,
 		"0 of 100 requests seen"},
 	    {0.01, -1, 0, -1, {99, 0, 0}, {900, 0, 0}, VERDICT_NO_DATA,
@@ -88,7 +90,8 @@ test_table(void **state)
 		g.max_error_increase = rows[i].increase;
 		g.max_p99_us = rows[i].p99_us;
 		g.max_p99_increase = rows[i].p99_increase;
-		assert_true(gates_any(&g));
+		assert_int_equal(
+		    gates_any(&g), rows[i].verdict != VERDICT_NONE);
 		assert_string_equal(
 		    verdict_name(gates_judge(&g, &c, &s, 0, why, sizeof why)),
 		    verdict_name(rows[i].verdict));

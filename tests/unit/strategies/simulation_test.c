@@ -27,6 +27,23 @@ roll(unsigned n)
 }
 
 static struct canary_step steps[4];
+/* What max_surge and max_unavailable are in whole pods. */
+static unsigned surge, unavailable;
+
+/* A number of pods or, as often, whole percents of n, up or down. */
+static struct portion
+portion(unsigned most, unsigned n, bool up, unsigned *pods)
+{
+	unsigned percent;
+
+	if (roll(2) == 0) {
+		*pods = roll(most);
+		return (struct portion){.count = *pods};
+	}
+	percent = 1 + roll(100);
+	*pods = (n * percent + (up ? 99 : 0)) / 100;
+	return (struct portion){.share = percent * (SHARE_ALL / 100)};
+}
 
 static void
 make(struct world *w)
@@ -42,12 +59,14 @@ make(struct world *w)
 	t->on_fail = roll(2) ? ON_FAIL_ROLLBACK : ON_FAIL_PAUSE;
 	t->on_no_data = (enum on_no_data)roll(3);
 	t->progress_deadline_us = roll(2) * 30 * SECOND;
-	t->max_surge = roll(4);
-	t->max_unavailable = t->max_surge == 0 ? 1 + roll(3) : roll(3);
-	t->parallelism = 1 + roll(3);
+	t->max_surge = portion(4, w->replicas, true, &surge);
+	t->max_unavailable = portion(3, w->replicas, false, &unavailable);
+	if (surge == 0 && unavailable == 0)
+		unavailable = 1;
+	t->parallelism = roll(4);
 	t->min_ready_us = roll(3) * SECOND;
 	t->order = roll(2) ? ROLL_START_FIRST : ROLL_STOP_FIRST;
-	t->max_failed = roll(4);
+	t->max_failed = (struct portion){.count = roll(4)};
 	t->auto_promote = roll(2);
 	t->keep_old_us = roll(10) * SECOND;
 	t->duration_us = roll(20) * SECOND;
@@ -88,7 +107,7 @@ happen(struct world *w)
 		disturb(&w->new, w->now_us);
 		break;
 	case 2:
-		w->verdict = (enum verdict)roll(3);
+		w->verdict = (enum verdict)(VERDICT_NO_DATA + roll(3));
 		break;
 	case 3:
 		if (roll(3) == 0)
@@ -132,7 +151,6 @@ check_pods(const struct world *w, const struct wish *before)
 {
 	const struct facts *f = &w->facts;
 	const struct wish *wish = &w->wish;
-	const struct strategy_terms *t = &w->terms;
 	const unsigned n = w->replicas;
 	unsigned old, new;
 
@@ -154,13 +172,13 @@ check_pods(const struct world *w, const struct wish *before)
 	new = f->new.ready < wish->new_replicas ? f->new.ready
 						: wish->new_replicas;
 	if (wish->old_replicas < before->old_replicas && old < f->old.ready)
-		assert_true(old + new + t->max_unavailable >= n);
+		assert_true(old + new + unavailable >= n);
 	if (wish->new_replicas < before->new_replicas && new < f->new.ready)
-		assert_true(old + new + t->max_unavailable >= n);
+		assert_true(old + new + unavailable >= n);
 	if (wish->new_replicas > before->new_replicas ||
 	    wish->old_replicas > before->old_replicas)
-		assert_true(wish->old_replicas + wish->new_replicas <=
-			    n + t->max_surge);
+		assert_true(
+		    wish->old_replicas + wish->new_replicas <= n + surge);
 }
 
 static bool

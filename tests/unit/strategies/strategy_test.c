@@ -329,8 +329,8 @@ test_rolling(void **state)
 	    "7 s: 0% 3+0 going\n"
 	    "8 s: 0% 3+0 finished\n");
 	world_init(&w, &strategy_rolling, 3);
-	w.terms.max_surge = 0;
-	w.terms.max_unavailable = 1;
+	w.terms.max_surge = (struct portion){.count = 0};
+	w.terms.max_unavailable = (struct portion){.count = 1};
 	w.terms.order = ROLL_STOP_FIRST;
 	run(&w, NULL, 30,
 	    "0 s: 0% 2+0 going\n"
@@ -342,6 +342,12 @@ test_rolling(void **state)
 	    "9 s: 100% 0+3 finished\n");
 }
 
+static struct portion
+percent(unsigned n)
+{
+	return (struct portion){.share = n * (SHARE_ALL / 100)};
+}
+
 static void
 test_rolling_broken(void **state)
 {
@@ -351,6 +357,64 @@ test_rolling_broken(void **state)
 	world_init(&w, &strategy_rolling, 3);
 	w.broken = true;
 	run(&w, NULL, 61, "0 s: 0% 3+1 going\n60 s: 0% 3+1 failed\n");
+}
+
+/* Of eight 10 % are one beyond and none less; of one pod none is too few. */
+static void
+test_rolling_shares(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, &strategy_rolling, 8);
+	w.terms.max_surge = percent(10);
+	w.terms.max_unavailable = percent(10);
+	run(&w, NULL, 3,
+	    "0 s: 0% 8+1 going\n"
+	    "2 s: 12.5% 7+1 going\n"
+	    "3 s: 12.5% 7+2 going\n");
+	world_init(&w, &strategy_rolling, 8);
+	w.terms.max_surge = percent(26);
+	w.terms.max_unavailable = percent(25);
+	w.terms.parallelism = 0;
+	run(&w, NULL, 1, "0 s: 0% 6+3 going\n1 s: 0% 6+5 going\n");
+	world_init(&w, &strategy_rolling, 1);
+	w.terms.max_surge = (struct portion){0};
+	w.terms.max_unavailable = percent(99);
+	run(&w, NULL, 4,
+	    "0 s: 0% 0+0 going\n"
+	    "1 s: 0% 0+1 going\n"
+	    "3 s: 100% 0+1 finished\n");
+}
+
+/* A tenth of eight is none, a quarter of them two. */
+static void
+test_rolling_failed(void **state)
+{
+	static const struct {
+		struct portion max;
+		unsigned replicas, most;
+	} rows[] = {
+	    {{.count = 0}, 8, 0},
+	    {{.count = 3}, 8, 3},
+	    {{.share = SHARE_ALL / 10}, 8, 0},
+	    {{.share = SHARE_ALL / 4}, 8, 2},
+	    {{.share = SHARE_ALL / 4}, 3, 0},
+	    {{.share = SHARE_ALL}, 3, 3},
+	};
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		world_init(&w, &strategy_rolling, rows[i].replicas);
+		w.terms.max_failed = rows[i].max;
+		w.new.failed = rows[i].most;
+		world_ask(&w);
+		assert_int_equal(w.wish.progress, PROGRESS_GOING);
+		w.new.failed++;
+		world_ask(&w);
+		assert_int_equal(w.wish.progress, PROGRESS_FAILED);
+	}
 }
 
 static void
@@ -407,6 +471,8 @@ main(void)
 	    cmocka_unit_test(test_recreate),
 	    cmocka_unit_test(test_rolling),
 	    cmocka_unit_test(test_rolling_broken),
+	    cmocka_unit_test(test_rolling_shares),
+	    cmocka_unit_test(test_rolling_failed),
 	    cmocka_unit_test(test_ab),
 	    cmocka_unit_test(test_names),
 	};

@@ -174,7 +174,7 @@ world_init(struct world *w, const struct strategy_ops *ops, unsigned replicas)
 			.max_p99_increase = -1,
 			.confidence = 0.95},
 		    .progress_deadline_us = 60 * SECOND,
-		    .max_surge = 1,
+		    .max_surge = {.count = 1},
 		    .parallelism = 1,
 		},
 	};
