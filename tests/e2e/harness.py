@@ -43,7 +43,9 @@ def wait_for(condition, what, seconds=PATIENCE):
 class Ports:
     """Ports of our own: bound, so that nobody else gets them, but without a
     listener, so that a connection to one is refused until somebody starts."""
-    FIRST, COUNT = 15000, 15000  # below the range of outgoing connections
+    # Below the range of pods that shunt launches: a process that comes back
+    # takes its old port again. And far below that of outgoing connections.
+    FIRST, COUNT = 10000, 10000
 
     def __init__(self):
         self.next = os.getpid() * 131
