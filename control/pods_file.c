@@ -171,7 +171,10 @@ part_pod(struct pods *p, struct pod_set *set, struct pod *pod)
 		log_error("pod %s: no memory to drain it", pod->address.text);
 }
 
-/* Sets of versions that the plan does not have any more. */
+/*
+ * Sets of versions that the plan does not have any more. At the start, without
+ * a plan before, what was kept of them is void.
+ */
 static void
 part_sets(struct pods *p, const struct plan *before)
 {
@@ -183,7 +186,8 @@ part_sets(struct pods *p, const struct plan *before)
 
 		if (pods_version(p, set, &s) != NULL)
 			continue;
-		s = plan_service(before, pod_set_service(set));
+		s = before != NULL ? plan_service(before, pod_set_service(set))
+				   : NULL;
 		v = s != NULL ? service_version(s, pod_set_version(set)) : NULL;
 		if (pod_sets_move(&p->sets, i, &p->parting) < 0) {
 			log_error("pods of %s/%s: no memory to drain them",
@@ -232,8 +236,7 @@ pods_commit(struct pods *p, const struct plan *before)
 	int rc = 0;
 
 	CHECK_OBJ(p, PODS_MAGIC);
-	if (before != NULL)
-		part_sets(p, before);
+	part_sets(p, before);
 	for (size_t i = 0; i < p->nnext; i++)
 		rc |= file_set(p, &p->next[i], before);
 	if (rc < 0)
