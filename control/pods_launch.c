@@ -132,6 +132,7 @@ pods_launch_over(struct pods *p, const char *service, const char *version,
 		tell(done, arg, "it is gone already");
 		return;
 	}
+	m->gave = pod_member_source(m);
 	m->launched = false;
 	m->order = POD_ORDER_NONE;
 	if (pod != NULL && !pod_member_wanted(m)) {
