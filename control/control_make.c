@@ -113,7 +113,7 @@ control_start_pods(
 				    .nworkers = c->nworkers,
 				}) < 0)
 		return -1;
-	pods_commit(c->pods);
+	pods_commit(c->pods, NULL);
 	kept_weights(c->store, plan, conf->spec);
 	if (discovery_update(c->discovery, conf) < 0 ||
 	    launch_update(c->launch, conf->spec) < 0)

@@ -17,6 +17,7 @@
 enum drain_state {
 	DRAIN_BEGUN,	  /* workers may still begin requests */
 	DRAIN_PUBLISHING, /* they are being told not to */
+	DRAIN_LEAVING,	  /* the same, by a reload */
 	DRAIN_WAITING,	  /* they begin none any more */
 	DRAIN_CUTTING,	  /* they are cutting what is left */
 };
@@ -239,6 +240,29 @@ drain_begin(struct drains *all, struct pod_set *set, struct pod *pod,
 	return evtimer_add(&d->deadline, &tv);
 }
 
+struct pod *
+drains_find(const struct drains *all, const struct pod_set *set,
+    const struct address *address)
+{
+	struct pod_drain *d;
+
+	LIST_FOREACH (d, &all->list, link)
+		if (d->set == set && address_eq(&d->pod->address, address))
+			return d->pod;
+	return NULL;
+}
+
+bool
+drains_any(const struct drains *all, const struct pod_set *set)
+{
+	struct pod_drain *d;
+
+	LIST_FOREACH (d, &all->list, link)
+		if (d->set == set)
+			return true;
+	return false;
+}
+
 struct waiters *
 drain_waiters(struct pod *pod)
 {
@@ -251,28 +275,54 @@ drain_removes(const struct pod *pod)
 	return pod->drain != NULL && pod->drain->removing;
 }
 
-void
-drains_publishing(struct drains *all)
+/* Those that have just begun. */
+static void
+drains_go(struct drains *all, enum drain_state state)
 {
 	struct pod_drain *d;
 
 	LIST_FOREACH (d, &all->list, link)
 		if (d->state == DRAIN_BEGUN)
-			d->state = DRAIN_PUBLISHING;
+			d->state = state;
 }
 
 void
-drains_published(struct drains *all)
+drains_publishing(struct drains *all)
+{
+	drains_go(all, DRAIN_PUBLISHING);
+}
+
+void
+drains_leaving(struct drains *all)
+{
+	drains_go(all, DRAIN_LEAVING);
+}
+
+/* Workers have what those in this state wait for. */
+static void
+drains_wait(struct drains *all, enum drain_state state)
 {
 	struct pod_drain *d, *next;
 
 	for (d = LIST_FIRST(&all->list); d != NULL; d = next) {
 		next = LIST_NEXT(d, link);
-		if (d->state != DRAIN_PUBLISHING)
+		if (d->state != state)
 			continue;
 		d->state = DRAIN_WAITING;
 		drain_look(d);
 	}
+}
+
+void
+drains_published(struct drains *all)
+{
+	drains_wait(all, DRAIN_PUBLISHING);
+}
+
+void
+drains_left(struct drains *all)
+{
+	drains_wait(all, DRAIN_LEAVING);
 }
 
 void

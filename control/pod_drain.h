@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "control/pods.h"
 
+struct address;
 struct drains;
 struct event_base;
 struct mailbox;
@@ -61,6 +62,11 @@ void drains_free(struct drains *all);
  */
 int drain_begin(struct drains *all, struct pod_set *set, struct pod *pod,
     bool removing, uint32_t timeout_ms);
+/* One of the set with that address that is under way; NULL: there is none. */
+struct pod *drains_find(const struct drains *all, const struct pod_set *set,
+    const struct address *address);
+/* Whether one of the set is under way. */
+bool drains_any(const struct drains *all, const struct pod_set *set);
 /* Who waits for the end of this one; NULL when it is not under way. */
 struct waiters *drain_waiters(struct pod *pod);
 /* It is under way, and the pod goes at its end. */
@@ -77,6 +83,12 @@ void drains_forget(
  */
 void drains_publishing(struct drains *all);
 void drains_published(struct drains *all);
+/*
+ * The same for the plan of a reload, which is not ours and may be on its way
+ * beside one of ours.
+ */
+void drains_leaving(struct drains *all);
+void drains_left(struct drains *all);
 
 /* Workers have spoken: see control/pods.h. */
 void drain_on_idle(struct pod *pod);

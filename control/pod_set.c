@@ -98,6 +98,14 @@ pod_set_version(const struct pod_set *s)
 	return s->version;
 }
 
+bool
+pod_set_is_of(const struct pod_set *s, const char *service, const char *version)
+{
+	CHECK_OBJ(s, POD_SET_MAGIC);
+	return strcmp(s->service, service) == 0 &&
+	       strcmp(s->version, version) == 0;
+}
+
 static void
 index_all(struct pod_set *s)
 {
@@ -252,13 +260,13 @@ pod_member_kept(const struct pod_member *m)
 	       (m->order != POD_ORDER_NONE && !m->launched);
 }
 
-/* As it would be in the plan if the file had it, or had it not. */
+/* As it would be in the plan if the file had it, or had it not any more. */
 static bool
 list_member(const struct pod_member *m, bool filed, struct pod_spec *p)
 {
 	bool wanted = given(m, filed) && !m->removed;
 
-	if (!wanted && !m->leaving)
+	if (!wanted && !pod_member_there(m))
 		return false;
 	p->address = m->address;
 	p->weight = pod_member_weight(m);
@@ -386,8 +394,13 @@ pod_set_file(struct pod_set *s, const struct address *filed,
     const uint16_t *weights, size_t nfiled)
 {
 	CHECK_OBJ(s, POD_SET_MAGIC);
-	for (size_t i = 0; i < s->n; i++)
-		s->entries[i]->member.filed = false;
+	/* who is there goes, unless it turns out to be wanted still */
+	for (size_t i = 0; i < s->n; i++) {
+		struct pod_member *m = &s->entries[i]->member;
+
+		m->leaving = pod_member_there(m);
+		m->filed = false;
+	}
 	for (size_t i = 0; i < nfiled; i++) {
 		struct pod_member *m = pod_set_get(s, &filed[i]);
 

@@ -49,6 +49,8 @@ bool pod_set_dirty(const struct pod_set *s);
 
 const char *pod_set_service(const struct pod_set *s);
 const char *pod_set_version(const struct pod_set *s);
+bool pod_set_is_of(
+    const struct pod_set *s, const char *service, const char *version);
 
 /* NULL: nothing is known of it. Valid until the set is tidied. */
 struct pod_member *pod_set_find(
@@ -77,8 +79,8 @@ bool pod_member_kept(const struct pod_member *m);
 
 /*
  * The pods of the version if the file has these (NULL weights = all 1): the
- * file's in their order, then the others. The caller frees; NULL without
- * memory.
+ * file's in their order, then the others, among them those that would be
+ * leaving. The caller frees; NULL without memory.
  */
 struct pod_spec *pod_set_list(const struct pod_set *s,
     const struct address *filed, const uint16_t *weights, size_t nfiled,
@@ -87,9 +89,9 @@ struct pod_spec *pod_set_list(const struct pod_set *s,
 struct pod_spec *pod_set_now(const struct pod_set *s, size_t *n);
 
 /*
- * The file has these now: they are as it says, and what people did to
- * addresses that nobody gives any more is void. -1 without memory: some of
- * it may not be done.
+ * The file has these now: they are as it says; others that it had, and that
+ * nobody else gives, are leaving; and what people did to addresses that nobody
+ * gives any more is void. -1 without memory: some of it may not be done.
  */
 int pod_set_file(struct pod_set *s, const struct address *filed,
     const uint16_t *weights, size_t nfiled);

@@ -26,8 +26,7 @@ pod_sets_find(struct pod_sets *all, const char *service, const char *version)
 		size_t at = (all->next + i) % all->n;
 		struct pod_set *s = all->list[at];
 
-		if (strcmp(pod_set_service(s), service) != 0 ||
-		    strcmp(pod_set_version(s), version) != 0)
+		if (!pod_set_is_of(s, service, version))
 			continue;
 		all->next = at + 1;
 		return s;
@@ -35,30 +34,57 @@ pod_sets_find(struct pod_sets *all, const char *service, const char *version)
 	return NULL;
 }
 
+/* For one more. */
+static int
+make_room(struct pod_sets *all)
+{
+	struct pod_set **list =
+	    reallocarray(all->list, all->n + 1, sizeof(struct pod_set *));
+
+	if (list == NULL)
+		return -1;
+	all->list = list;
+	return 0;
+}
+
 struct pod_set *
 pod_sets_get(struct pod_sets *all, const char *service, const char *version)
 {
-	struct pod_set *s = pod_sets_find(all, service, version), **list;
+	struct pod_set *s = pod_sets_find(all, service, version);
 
 	if (s != NULL)
 		return s;
-	list = reallocarray(all->list, all->n + 1, sizeof(struct pod_set *));
-	if (list == NULL)
+	if (make_room(all) < 0)
 		return NULL;
-	all->list = list;
 	s = pod_set_new(service, version);
 	if (s != NULL)
 		all->list[all->n++] = s;
 	return s;
 }
 
+static void
+take_out(struct pod_sets *all, size_t i)
+{
+	memmove(&all->list[i], &all->list[i + 1],
+	    (--all->n - i) * sizeof(struct pod_set *));
+	all->next = 0;
+}
+
 void
 pod_sets_drop(struct pod_sets *all, size_t i)
 {
 	pod_set_free(all->list[i]);
-	memmove(&all->list[i], &all->list[i + 1],
-	    (--all->n - i) * sizeof(struct pod_set *));
-	all->next = 0;
+	take_out(all, i);
+}
+
+int
+pod_sets_move(struct pod_sets *all, size_t i, struct pod_sets *to)
+{
+	if (make_room(to) < 0)
+		return -1;
+	to->list[to->n++] = all->list[i];
+	take_out(all, i);
+	return 0;
 }
 
 /* The store's rows on their way to sets. */

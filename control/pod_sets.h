@@ -28,6 +28,8 @@ struct pod_set *pod_sets_get(
     struct pod_sets *all, const char *service, const char *version);
 /* Frees the one at this place. */
 void pod_sets_drop(struct pod_sets *all, size_t i);
+/* Puts it behind the others of another list; -1 without memory. */
+int pod_sets_move(struct pod_sets *all, size_t i, struct pod_sets *to);
 
 /* What the store has of pods; -1 when it cannot be read. */
 int pod_sets_load(struct pod_sets *all, struct store *store);

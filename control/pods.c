@@ -66,20 +66,6 @@ pods_start(struct pods *p, const struct pods_parts *parts)
 	return p->drains != NULL ? 0 : -1;
 }
 
-static void
-next_free(struct pods *p)
-{
-	for (size_t i = 0; i < p->nnext; i++) {
-		free(p->next[i].service);
-		free(p->next[i].version);
-		free(p->next[i].pods);
-		free(p->next[i].weights);
-	}
-	free(p->next);
-	p->next = NULL;
-	p->nnext = 0;
-}
-
 void
 pods_stop(struct pods *p)
 {
@@ -100,8 +86,9 @@ pods_free(struct pods *p)
 	if (p == NULL)
 		return;
 	pods_stop(p);
-	next_free(p);
+	pods_forget_file(p);
 	pod_sets_free(&p->sets);
+	pod_sets_free(&p->parting);
 	p->magic = 0;
 	free(p);
 }
@@ -154,20 +141,22 @@ why_joined(const struct pod_member *m)
 {
 	if (m != NULL && m->launched)
 		return "launched";
+	if (m != NULL && m->filed)
+		return "the file has it";
 	return m != NULL && m->nnames > 0 ? "a name resolves to it" : "added";
 }
 
-/* Pods that the plan has, and the one before has not, have joined. */
-static void
-tell_joined(struct pods *p, const struct pod_set *set, const struct plan *from,
-    const struct plan *made)
+void
+pods_tell_joined(struct pods *p, const struct pod_set *set,
+    const struct plan *from, const struct plan *made)
 {
 	const char *service = pod_set_service(set);
 	const char *name = pod_set_version(set);
 	const struct version *v =
 	    service_version(plan_service(made, service), name);
+	const struct service *s = plan_service(from, service);
 	struct pod_finder before = {
-	    .version = service_version(plan_service(from, service), name)};
+	    .version = s != NULL ? service_version(s, name) : NULL};
 
 	for (size_t i = 0; i < v->npods; i++) {
 		struct pod *pod = v->pods[i], *was;
@@ -200,7 +189,7 @@ plan_with_set(
 		    sizeof why);
 	free(list);
 	if (made != NULL)
-		tell_joined(p, set, from, made);
+		pods_tell_joined(p, set, from, made);
 	return made;
 }
 
@@ -279,10 +268,27 @@ pods_on_flush(evutil_socket_t fd, short what, void *arg)
 		log_error("pods: checks stay as they were: out of memory");
 }
 
+void
+pods_followed(struct pods *p, control_done *done, void *arg)
+{
+	struct waiter *w;
+
+	CHECK_OBJ(p, PODS_MAGIC);
+	w = p->stopped ? NULL : waiters_add(&p->waiting);
+	if (w == NULL) {
+		done(arg, p->stopped ? "shutting down" : "out of memory");
+		return;
+	}
+	w->done = done;
+	w->arg = arg;
+	if (!p->publishing)
+		flush_in(p, 0);
+}
+
 /* What the pods of the plan have to do with their set. */
 
-static uint32_t
-default_timeout(const struct pods *p)
+uint32_t
+pods_timeout(const struct pods *p)
 {
 	return publish_conf(p->parts.publish)->settings.timeouts.drain;
 }
@@ -299,9 +305,10 @@ pods_version(const struct pods *p, const struct pod_set *set,
 		   : NULL;
 }
 
-static void
-set_order(struct pods *p, const struct pod_set *set, const struct service *s,
-    struct pod *pod, enum pod_order order, const char *reason)
+void
+pods_set_order(struct pods *p, const struct pod_set *set,
+    const struct service *s, struct pod *pod, enum pod_order order,
+    const char *reason)
 {
 	enum pod_order was = pod->order;
 
@@ -324,16 +331,16 @@ pods_sync_pod(struct pods *p, struct pod_set *set, const struct service *s,
     const struct pod_member *m, struct pod *pod, const char *why)
 {
 	if (m->leaving) {
-		set_order(p, set, s, pod, POD_ORDER_DRAIN, why);
-		if (!drain_removes(pod) && drain_begin(p->drains, set, pod,
-					       true, default_timeout(p)) < 0)
+		pods_set_order(p, set, s, pod, POD_ORDER_DRAIN, why);
+		if (!drain_removes(pod) &&
+		    drain_begin(p->drains, set, pod, true, pods_timeout(p)) < 0)
 			log_error(
 			    "pod %s: no memory to drain it", pod->address.text);
 		return;
 	}
 	if (drain_removes(pod))
 		drain_cancel(pod, "it is wanted again");
-	set_order(p, set, s, pod, m->order, pod_order_reason(m->order));
+	pods_set_order(p, set, s, pod, m->order, pod_order_reason(m->order));
 }
 
 int
@@ -375,6 +382,8 @@ pods_on_drained(void *arg, struct pod_set *set, struct pod *pod, bool removing,
 	events_pod(p->parts.events, pod_set_service(set), pod_set_version(set),
 	    pod->address.text, pod_state_name(pod->state), "gone",
 	    o->timed_out ? "drain timeout" : "drained");
+	if (pods_parted(p, set))
+		return;
 	pods_dirty(p, set);
 	/* they are told when every worker has the plan without it */
 	STAILQ_CONCAT(&p->waiting, left);
@@ -394,148 +403,6 @@ pods_on_cut(struct pods *p, struct pod *pod, unsigned n)
 	CHECK_OBJ(p, PODS_MAGIC);
 	if (!p->stopped)
 		drain_on_cut(pod, n);
-}
-
-/* The file, and what was done at run time. */
-
-static int
-copy_filed(
-    struct filed *f, const struct service_spec *s, const struct version_spec *v)
-{
-	f->service = strdup(s->name);
-	f->version = strdup(v->name);
-	f->pods = calloc(v->npods + 1, sizeof *f->pods);
-	if (v->pod_weights != NULL)
-		f->weights = calloc(v->npods + 1, sizeof *f->weights);
-	if (f->service == NULL || f->version == NULL || f->pods == NULL ||
-	    (v->pod_weights != NULL && f->weights == NULL))
-		return -1;
-	f->npods = v->npods;
-	if (v->npods > 0)
-		memcpy(f->pods, v->pods, v->npods * sizeof *f->pods);
-	if (v->npods > 0 && f->weights != NULL)
-		memcpy(
-		    f->weights, v->pod_weights, v->npods * sizeof *f->weights);
-	return 0;
-}
-
-/* The version's pods are those of the list. */
-static int
-fill_version(struct version_spec *v, const struct pod_spec *list, size_t n)
-{
-	struct address *pods = calloc(n + 1, sizeof *pods);
-	uint16_t *weights = calloc(n + 1, sizeof *weights);
-	enum pod_order *orders = calloc(n + 1, sizeof *orders);
-
-	if (pods == NULL || weights == NULL || orders == NULL) {
-		free(pods);
-		free(weights);
-		free(orders);
-		return -1;
-	}
-	for (size_t i = 0; i < n; i++) {
-		pods[i] = list[i].address;
-		weights[i] = list[i].weight;
-		orders[i] = list[i].order;
-	}
-	free(v->pods);
-	free(v->pod_weights);
-	free(v->pod_orders);
-	v->pods = pods;
-	v->pod_weights = weights;
-	v->pod_orders = orders;
-	v->npods = n;
-	return 0;
-}
-
-static int
-apply_version(struct pods *p, const struct service_spec *s,
-    struct version_spec *v, struct filed *f)
-{
-	const struct pod_set *set;
-	struct pod_spec *list;
-	size_t n;
-	int rc;
-
-	if (copy_filed(f, s, v) < 0)
-		return -1;
-	set = pod_sets_find(&p->sets, s->name, v->name);
-	if (set == NULL)
-		return 0;
-	list = pod_set_list(set, f->pods, f->weights, f->npods, &n);
-	if (list == NULL)
-		return -1;
-	rc = fill_version(v, list, n);
-	free(list);
-	return rc;
-}
-
-int
-pods_apply(struct pods *p, struct spec *spec)
-{
-	size_t n = 0;
-
-	CHECK_OBJ(p, PODS_MAGIC);
-	next_free(p);
-	for (size_t i = 0; i < spec->nservices; i++)
-		n += spec->services[i].nversions;
-	p->next = calloc(n + 1, sizeof *p->next);
-	if (p->next == NULL)
-		return -1;
-	p->sets.next = 0;
-	for (size_t i = 0; i < spec->nservices; i++) {
-		struct service_spec *s = &spec->services[i];
-
-		for (size_t k = 0; k < s->nversions; k++)
-			if (apply_version(p, s, &s->versions[k],
-				&p->next[p->nnext++]) < 0)
-				return -1;
-	}
-	return 0;
-}
-
-/* Sets of versions that the plan does not have any more. */
-static void
-drop_sets(struct pods *p)
-{
-	const struct service *s;
-
-	for (size_t i = p->sets.n; i-- > 0;) {
-		struct pod_set *set = p->sets.list[i];
-
-		if (pods_version(p, set, &s) != NULL)
-			continue;
-		drains_forget(p->drains, set, "its version is gone");
-		pod_sets_drop(&p->sets, i);
-	}
-}
-
-void
-pods_commit(struct pods *p)
-{
-	int rc = 0;
-
-	CHECK_OBJ(p, PODS_MAGIC);
-	drop_sets(p);
-	for (size_t i = 0; i < p->nnext; i++) {
-		const struct filed *f = &p->next[i];
-		struct pod_set *set =
-		    pod_sets_get(&p->sets, f->service, f->version);
-
-		if (set == NULL ||
-		    pod_set_file(set, f->pods, f->weights, f->npods) < 0 ||
-		    pods_sync_set(p, set, "being removed") < 0)
-			rc = -1;
-	}
-	if (rc < 0)
-		log_error("pods: some changes of the file are not noted: out "
-			  "of memory");
-	next_free(p);
-	if (!p->stored)
-		return;
-	store_begin(p->store);
-	pods_save(p);
-	store_end(p->store);
 }
 
 void

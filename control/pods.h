@@ -19,6 +19,7 @@ struct events;
 struct mailbox;
 struct pod_member;
 struct pod_name;
+struct plan;
 struct pod_set;
 struct pods;
 struct probes;
@@ -51,12 +52,24 @@ void pods_free(struct pods *p);
 
 /*
  * Puts what was done at run time into a spec just read from the file: before
- * plan_build(), at start and at each reload. It changes nothing else until
- * pods_commit() says that this spec is in force; a reload that fails just
- * does not say so. -1 without memory.
+ * plan_build(), at start and at each reload. Pods that the file has no longer
+ * drain from now on. Then either pods_commit() says that this spec is in
+ * force, or pods_abandon() that it will not be. -1 without memory.
  */
 int pods_apply(struct pods *p, struct spec *spec);
-void pods_commit(struct pods *p);
+void pods_abandon(struct pods *p);
+/*
+ * `before` is the plan that was in force until now, NULL for none: what it has
+ * and the file has no longer drains, then it is gone.
+ */
+void pods_commit(struct pods *p, const struct plan *before);
+/* Every worker has the plan that pods_commit() was about. */
+void pods_taken(struct pods *p);
+/*
+ * Done is called when every worker has a plan that follows all that was done
+ * here so far; it may be called before the function returns.
+ */
+void pods_followed(struct pods *p, control_done *done, void *arg);
 
 /*
  * The changes. Service, version and pod must be in the plan in force, else

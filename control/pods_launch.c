@@ -115,6 +115,27 @@ pods_launch_ended(struct pods *p, const char *service, const char *version,
 	    pod->order == POD_ORDER_NONE ? why : NULL);
 }
 
+/* It may be draining because its version is gone. */
+static void
+wait_for_parted(struct pods *p, const char *service, const char *version,
+    const struct address *address, control_done *done, void *arg)
+{
+	struct pod *pod = NULL;
+	struct waiter *w;
+
+	for (size_t i = 0; !p->stopped && pod == NULL && i < p->parting.n; i++)
+		if (pod_set_is_of(p->parting.list[i], service, version))
+			pod =
+			    drains_find(p->drains, p->parting.list[i], address);
+	w = pod != NULL ? waiters_add(drain_waiters(pod)) : NULL;
+	if (w == NULL) {
+		tell(done, arg, "it is gone already");
+		return;
+	}
+	w->done = done;
+	w->arg = arg;
+}
+
 void
 pods_launch_over(struct pods *p, const char *service, const char *version,
     const struct address *address, control_done *done, void *arg)
@@ -129,7 +150,7 @@ pods_launch_over(struct pods *p, const char *service, const char *version,
 	CHECK_OBJ(p, PODS_MAGIC);
 	m = find_launched(p, service, version, address, &set, &s, &pod);
 	if (m == NULL || !m->launched) {
-		tell(done, arg, "it is gone already");
+		wait_for_parted(p, service, version, address, done, arg);
 		return;
 	}
 	m->gave = pod_member_source(m);

@@ -1,6 +1,7 @@
 /*
  * What the files of the sets of pods share: pods.c keeps them and publishes
- * them, pods_change.c is what may be done to them. Main thread only.
+ * them; pods_file.c, pods_change.c and pods_launch.c are what the config file,
+ * people and names, and the launcher do to them. Main thread only.
  */
 #ifndef CONTROL_PODS_STATE_H
 #define CONTROL_PODS_STATE_H
@@ -13,7 +14,9 @@
 #include "control/pod_drain.h"
 #include "control/pod_sets.h"
 #include "control/pods.h"
+#include "router/pod_state.h"
 
+struct plan;
 struct pod;
 struct pod_member;
 struct pod_set;
@@ -38,6 +41,7 @@ struct pods {
 	struct pods_parts parts;
 	struct store *store;
 	struct pod_sets sets;
+	struct pod_sets parting; /* of versions that are gone: still draining */
 	struct drains *drains;
 	struct filed *next;
 	size_t nnext;
@@ -49,9 +53,30 @@ struct pods {
 /* A plan that follows the set goes out when this turn is over. */
 void pods_dirty(struct pods *p, struct pod_set *set);
 
+/* timeouts.drain, in ms. */
+uint32_t pods_timeout(const struct pods *p);
+
+/* What the last file had that is not in force. */
+void pods_forget_file(struct pods *p);
+
+/* Pods of the set that a plan has, and the one before has not, have joined. */
+void pods_tell_joined(struct pods *p, const struct pod_set *set,
+    const struct plan *from, const struct plan *made);
+
+/*
+ * Whether the set is that of a version that is gone; then it is freed if none
+ * of its pods drains any more.
+ */
+bool pods_parted(struct pods *p, const struct pod_set *set);
+
 /* In the plan in force; NULL when it has none. */
 const struct version *pods_version(const struct pods *p,
     const struct pod_set *set, const struct service **service);
+
+/* For a reason, where the order itself is none. A plan follows. */
+void pods_set_order(struct pods *p, const struct pod_set *set,
+    const struct service *s, struct pod *pod, enum pod_order order,
+    const char *reason);
 
 /*
  * The pod's order is what its member says, and it is on its way out if that

@@ -32,6 +32,7 @@ enum reload_state {
 	RELOAD_IDLE,
 	RELOAD_PUBLISHING, /* workers are taking the plan */
 	RELOAD_CLOSING,	   /* workers are closing listeners */
+	RELOAD_PARTING,	   /* idle pods that the file has not are going */
 	RELOAD_STOPPED,
 };
 
@@ -176,13 +177,25 @@ reload_end(struct reload *r, const char *error)
 	reload_next(r);
 }
 
+static void
+reload_on_parted(void *arg, const char *error)
+{
+	struct reload *r = arg;
+
+	(void)error; /* whatever becomes of them, the file is in force */
+	CHECK_OBJ(r, RELOAD_MAGIC);
+	if (r->state == RELOAD_PARTING)
+		reload_end(r, NULL);
+}
+
 void
 reload_on_listener_closed(struct reload *r)
 {
 	CHECK_OBJ(r, RELOAD_MAGIC);
-	if (r->state == RELOAD_CLOSING &&
-	    !listeners_closing(r->parts.listeners))
-		reload_end(r, NULL);
+	if (r->state != RELOAD_CLOSING || listeners_closing(r->parts.listeners))
+		return;
+	r->state = RELOAD_PARTING;
+	pods_followed(r->parts.pods, reload_on_parted, r);
 }
 
 static void
@@ -200,6 +213,7 @@ reload_on_published(void *arg, const char *error)
 		return;
 	}
 	access_log_commit(r->parts.log);
+	pods_taken(r->parts.pods);
 	listeners_commit(r->parts.listeners, r->parts.workers);
 	r->state = RELOAD_CLOSING;
 	reload_on_listener_closed(r);
@@ -210,14 +224,19 @@ static void
 reload_publish(struct reload *r, struct plan *plan, struct conf *conf)
 {
 	struct publish *publish = r->parts.publish;
+	struct plan *before = plan_hold(publish_current(publish));
 
 	reload_warn(&publish_conf(publish)->settings, &conf->settings);
 	r->state = RELOAD_PUBLISHING;
 	/* in front of the plan: who has taken that has taken these, too */
 	listeners_greet(r->parts.listeners, r->parts.workers);
-	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0)
+	if (publish_plan(publish, plan, conf, reload_on_published, r) < 0) {
+		pods_abandon(r->parts.pods);
+		plan_drop(before);
 		return;
-	pods_commit(r->parts.pods);
+	}
+	pods_commit(r->parts.pods, before);
+	plan_drop(before);
 	discovery_update(r->parts.discovery, conf);
 	if (launch_update(r->parts.launch, conf->spec) < 0)
 		log_error("reload %s: some pods are not launched: out of "
@@ -250,6 +269,7 @@ reload_conf(struct reload *r, struct conf *conf)
 	reload_weights(r, conf->spec);
 	spec_stick(conf->spec, r->parts.sticky_key);
 	if (pods_apply(r->parts.pods, conf->spec) < 0) {
+		pods_abandon(r->parts.pods);
 		reload_cancel(r);
 		goto fail;
 	}
@@ -257,6 +277,7 @@ reload_conf(struct reload *r, struct conf *conf)
 	plan = plan_build(conf->spec, publish_current(publish),
 	    r->parts.nworkers, clock_now_us(), why, sizeof(why));
 	if (plan == NULL) {
+		pods_abandon(r->parts.pods);
 		reload_cancel(r);
 		goto fail;
 	}

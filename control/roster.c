@@ -209,6 +209,28 @@ are_alike(enum pod_state a, enum pod_state b)
 	       pod_is_known(a) == pod_is_known(b);
 }
 
+/* True when it is in another state, which was told. */
+static bool
+settle_and_tell(const struct roster *r, const char *service,
+    const char *version, struct pod *pod, const char *reason)
+{
+	enum pod_state was = pod->state;
+
+	if (!pod_settle(pod, reason))
+		return false;
+	events_pod(r->events, service, version, pod->address.text,
+	    pod_state_name(was), pod_state_name(pod->state), pod->reason);
+	return true;
+}
+
+void
+roster_part(struct roster *r, const char *service, const char *version,
+    struct pod *pod, const char *reason)
+{
+	CHECK_OBJ(r, ROSTER_MAGIC);
+	settle_and_tell(r, service, version, pod, reason);
+}
+
 bool
 roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason)
@@ -218,10 +240,8 @@ roster_settle(struct roster *r, const char *service, const char *version,
 	CHECK_OBJ(r, ROSTER_MAGIC);
 	if (r->on_maint != NULL)
 		r->on_maint(r->maint_arg, pod);
-	if (!pod_settle(pod, reason))
+	if (!settle_and_tell(r, service, version, pod, reason))
 		return false;
-	events_pod(r->events, service, version, pod->address.text,
-	    pod_state_name(was), pod_state_name(pod->state), pod->reason);
 	count_move(r, service, version, pod->state);
 	if (!are_alike(was, pod->state))
 		roster_dirty(r, service);

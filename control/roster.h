@@ -29,6 +29,10 @@ void roster_free(struct roster *r);
 bool roster_settle(struct roster *r, const char *service, const char *version,
     struct pod *pod, const char *reason);
 
+/* The same for a pod that the plan in force has no longer. */
+void roster_part(struct roster *r, const char *service, const char *version,
+    struct pod *pod, const char *reason);
+
 /*
  * Tells, before its state is settled, that a pod may be about to rest or no
  * longer: see pod_rests(). One listener; NULL ends it.

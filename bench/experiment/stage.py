@@ -171,7 +171,8 @@ class Stage:
             [self.shunt, "load", f"http://127.0.0.1:{self.port}/",
              "--rate", f"{REQUESTS / seconds:.0f}",
              "--duration", f"{seconds * 1000:.0f}ms", "--connections", "4000",
-             "--timeout", "60s",
+             # longer than anybody is parked
+             "--timeout", f"{60 + self.real(END):.0f}s",
              "--agent", f"{GOOD}=50%", "--agent", f"{FAILS}=50%",
              "--version-from", "json:appVersion",
              "--ok-when", "json:status=200", "-o", "json"],

@@ -53,6 +53,26 @@ def pod(loop, ports):
 
 
 @pytest.fixture
+def gate(pod, loop):
+    """A function that starts a pod whose answers wait."""
+    made = []
+
+    def start(version="1"):
+        made.append(pods_module.Gate(pod, loop, version))
+        return made[-1]
+    yield start
+    for g in made:
+        g.open()
+
+
+@pytest.fixture
+def ws_pod(loop, ports):
+    p = pods_module.WebSocketPod(loop, ports.reserve())
+    yield p
+    p.stop()
+
+
+@pytest.fixture
 def h2_pod(loop, ports):
     """A function that starts a pod for HTTP/2, with a context over TLS."""
     started = []

@@ -4,6 +4,8 @@ import json
 import socket
 import threading
 
+import websockets
+
 from harness import PATIENCE
 
 
@@ -167,3 +169,63 @@ class FullPod:
     def stop(self):
         for s in self.waiting + [self.listener]:
             s.close()
+
+
+class Gate:
+    """A pod that answers when it is told to."""
+
+    def __init__(self, pod, loop, version="1"):
+        self.loop, self.version = loop, version
+        self.event = loop.call(self.make())
+        self.pod = pod(self.respond)
+        self.port = self.pod.port
+
+    @staticmethod
+    async def make():
+        return asyncio.Event()
+
+    async def respond(self, asked):
+        if asked.target == "/slow":
+            await self.event.wait()
+        return app_answer(self.version)
+
+    def open(self):
+        self.loop.loop.call_soon_threadsafe(self.event.set)
+
+
+class WebSocketPod:
+    """Echoes; the paths of `handlers` do something else."""
+
+    def __init__(self, loop, port):
+        self.loop, self.port = loop, port
+        self.closed = []  # (code, reason) of each connection that ended
+        self.asked = []
+        self.open = 0
+        self.handlers = {}
+        self.server = loop.call(self.start())
+
+    async def start(self):
+        return await websockets.serve(
+            self.serve, "127.0.0.1", self.port, max_size=None,
+            ping_interval=None)
+
+    async def serve(self, ws):
+        self.open += 1
+        self.asked.append(ws)
+        try:
+            handler = self.handlers.get(ws.path)
+            if handler:
+                await handler(ws)
+            else:
+                async for message in ws:
+                    await ws.send(message)
+        except websockets.ConnectionClosed:
+            pass
+        finally:
+            await ws.wait_closed()
+            self.open -= 1
+            self.closed.append((ws.close_code, ws.close_reason))
+
+    def stop(self):
+        self.server.close()
+        self.loop.call(self.server.wait_closed())

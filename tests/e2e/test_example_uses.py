@@ -10,8 +10,8 @@ import websockets
 
 from client import get
 from harness import PATIENCE, ROOT, App, wait_for
+from pods import WebSocketPod
 from test_grpc import Server
-from test_tunnel import WebSocketPod
 
 EXAMPLES = os.path.join(ROOT, "examples")
 

@@ -11,55 +11,10 @@ import websockets
 
 from client import Client, get, request
 from harness import PATIENCE, SAN, wait_for
-from pods import Asked, answer, app_answer
+from pods import Asked, WebSocketPod, answer, app_answer
 
 MIB = 1 << 20
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "x-echo")]
-
-
-class WebSocketPod:
-    """Echoes; the paths of `handlers` do something else."""
-
-    def __init__(self, loop, port):
-        self.loop, self.port = loop, port
-        self.closed = []  # (code, reason) of each connection that ended
-        self.asked = []
-        self.open = 0
-        self.handlers = {}
-        self.server = loop.call(self.start())
-
-    async def start(self):
-        return await websockets.serve(
-            self.serve, "127.0.0.1", self.port, max_size=None,
-            ping_interval=None)
-
-    async def serve(self, ws):
-        self.open += 1
-        self.asked.append(ws)
-        try:
-            handler = self.handlers.get(ws.path)
-            if handler:
-                await handler(ws)
-            else:
-                async for message in ws:
-                    await ws.send(message)
-        except websockets.ConnectionClosed:
-            pass
-        finally:
-            await ws.wait_closed()
-            self.open -= 1
-            self.closed.append((ws.close_code, ws.close_reason))
-
-    def stop(self):
-        self.server.close()
-        self.loop.call(self.server.wait_closed())
-
-
-@pytest.fixture
-def ws_pod(loop, ports):
-    p = WebSocketPod(loop, ports.reserve())
-    yield p
-    p.stop()
 
 
 @pytest.fixture

@@ -107,6 +107,14 @@ member(struct pod_set *s, unsigned port)
 	return pod_set_find(s, &a);
 }
 
+/* It has drained. */
+static void
+gone(struct pod_set *s, unsigned port)
+{
+	member(s, port)->leaving = false;
+	pod_set_tidy(s);
+}
+
 static void
 add(struct pod_set *s, unsigned port, uint16_t weight)
 {
@@ -142,19 +150,26 @@ test_file_and_people(void **state)
 	file_has(s, "3 2 1");
 	expect_now(s, "3= 1 9*5");
 	/* What the next file would make of it is asked without harm. */
-	expect_list(s, "9 2 4", "9 4");
-	expect_list(s, "", "9*5");
+	expect_list(s, "9 2 4", "9 4 3- 1-");
+	expect_list(s, "", "3- 1- 9*5");
 	expect_now(s, "3= 1 9*5");
 	/* The file takes over what was added, with its own weight. */
 	file_has(s, "1 2 9");
-	expect_now(s, "1 9");
+	expect_now(s, "1 9 3-");
 	assert_false(pod_member_kept(member(s, 9)));
-	/* What it has no longer is forgotten: it was taken from there. */
+	/* What it has no longer leaves, and what people did to it is void. */
+	assert_false(pod_member_kept(member(s, 3)));
+	gone(s, 3);
 	assert_null(member(s, 3));
+	/* What had been taken from there is forgotten at once. */
 	file_has(s, "1");
+	expect_now(s, "1 9-");
 	assert_null(member(s, 2));
+	/* Another file takes nobody back who leaves, unless it has it. */
 	file_has(s, "1 2 3");
-	expect_now(s, "1 2 3");
+	expect_now(s, "1 2 3 9-");
+	file_has(s, "9");
+	expect_now(s, "9 1- 2- 3-");
 	pod_set_free(s);
 	pod_set_free(NULL);
 }
@@ -172,8 +187,7 @@ test_leaving(void **state)
 	expect_list(s, "1 2 3", "1 2- 3");
 	file_has(s, "1 2 3");
 	expect_now(s, "1 2- 3");
-	member(s, 2)->leaving = false;
-	pod_set_tidy(s);
+	gone(s, 2);
 	expect_now(s, "1 3");
 	assert_true(member(s, 2)->removed);
 	/* One that only people gave, and took, comes with the file again. */
@@ -181,9 +195,9 @@ test_leaving(void **state)
 	member(s, 7)->added = false;
 	member(s, 7)->leaving = true;
 	expect_now(s, "1 3 7-");
-	expect_list(s, "1 7", "1 7");
+	expect_list(s, "1 7", "1 7 3-");
 	file_has(s, "1 7");
-	expect_now(s, "1 7");
+	expect_now(s, "1 7 3-");
 	assert_false(member(s, 7)->leaving);
 	pod_set_free(s);
 }
@@ -214,8 +228,7 @@ test_names(void **state)
 	/* And is welcome while it leaves. */
 	assert_int_equal(resolves(s, "b", "7"), 1);
 	expect_now(s, "1 5 6- 7");
-	member(s, 6)->leaving = false;
-	pod_set_tidy(s);
+	gone(s, 6);
 	assert_null(member(s, 6));
 
 	/* What people removed stays away while the name resolves to it. */
@@ -227,8 +240,10 @@ test_names(void **state)
 	assert_int_equal(resolves(s, "a", "8 5"), 1);
 	expect_now(s, "1 5 7 8");
 	/* A reload leaves alone what names gave. */
-	file_has(s, "2");
-	expect_now(s, "2 5 7 8");
+	file_has(s, "2 5");
+	expect_now(s, "2 5 1- 7 8");
+	file_has(s, "");
+	expect_now(s, "2- 5 1- 7 8");
 	pod_set_free(s);
 }
 

@@ -1,0 +1,189 @@
+"""Pods that a reload takes out of the file, or puts into it."""
+import asyncio
+import copy
+import json
+
+import websockets
+
+import launching
+from client import Client, Load, get, request
+from harness import PATIENCE, UnixConnection, service, wait_for
+from launching import Asking, config, pods_of, wait_up
+from test_pod_verbs import address, ask_slowly, listed, state
+from test_reload import reload
+
+def with_shop(p, versions, drain=None, **options):
+    """The config with other versions of the service."""
+    made = copy.deepcopy(p.config)
+    made["services"]["shop"] = service(versions, **options)
+    if drain is not None:
+        made["timeouts"] = {**made.get("timeouts", {}), "drain": drain}
+    return made
+
+
+def moves(p, port, count):
+    """The first `count` events of that pod: (version, from, to, reason)."""
+    connection = UnixConnection(p.socket, PATIENCE)
+    connection.request("GET", "/api/v1/events?after=0")
+    stream, found = connection.getresponse(), []
+    while len(found) < count:
+        line = stream.readline().decode()
+        event = json.loads(line[5:]) if line.startswith("data:") else {}
+        if event.get("kind") == "pod" and event["pod"] == address(port):
+            found.append(tuple(event[k] for k in (
+                "version", "from", "to", "reason")))
+    connection.close()
+    return found
+
+
+GONE = "the file has it no longer"
+VERSION_GONE = "its version is gone"
+
+
+def test_one_that_goes_is_shown_until_it_is_empty(shop, gate, app):
+    slow, new = gate(), app("new").port
+    p = shop({"v1": [slow.port]})
+    with ask_slowly(p, slow.port) as c:
+        reload(p, with_shop(p, {"v1": [new]}))
+        found = listed(p)
+        assert found[slow.port]["state"] == "draining"
+        assert found[slow.port]["inflight"] == 1
+        assert found[slow.port]["reason"] == GONE
+        # not one request more
+        load = Load(p.port, 4, 40).run()
+        assert load.versions() == {"new": 40}
+        slow.open()
+        assert c.response().status == 200
+    wait_for(lambda: state(p, slow.port) == "gone", "it has gone")
+    assert moves(p, slow.port, 2) == [
+        ("v1", "up", "draining", GONE), ("v1", "draining", "gone", "drained")]
+    assert moves(p, new, 1) == [("v1", "absent", "up", "the file has it")]
+
+
+def test_one_without_requests_is_gone_with_the_answer(shop, app):
+    old, new = app("old").port, app("new").port
+    p = shop({"v1": [old, new]})
+    load = Load(p.port, 4).start()
+    for i in range(10):
+        reload(p, with_shop(p, {"v1": [[old, new][i % 2]]}))
+        reload(p, with_shop(p, {"v1": [old, new]}))
+    load.stop()
+    assert [d.status for d in load.done if d.status != 200] == []
+    reload(p, with_shop(p, {"v1": [new]}))
+    assert list(listed(p)) == [new]
+    assert moves(p, old, 8) == 2 * [
+        ("v1", "up", "draining", GONE), ("v1", "draining", "gone", "drained"),
+        ("v1", "absent", "up", "the file has it")] + [
+        ("v1", "up", "draining", GONE), ("v1", "draining", "gone", "drained")]
+
+
+def test_it_is_cut_at_the_deadline(shop, gate, app):
+    slow, new = gate(), app("new").port
+    p = shop({"v1": [slow.port]}, service={"retry": {"attempts": 0}})
+    with ask_slowly(p, slow.port) as c:
+        reload(p, with_shop(p, {"v1": [new]}, drain="200ms"))
+        c.response()  # of whatever kind: it ends
+        wait_for(lambda: state(p, slow.port) == "gone", "it has gone")
+    assert moves(p, slow.port, 2)[1] == (
+        "v1", "draining", "gone", "drain timeout")
+
+
+def test_the_file_takes_it_back(shop, gate, app):
+    slow, other = gate(), app("other").port
+    p = shop({"v1": [slow.port]})
+    with ask_slowly(p, slow.port) as c:
+        reload(p, with_shop(p, {"v1": [other]}))
+        assert state(p, slow.port) == "draining"
+        reload(p, with_shop(p, {"v1": [slow.port, other]}))
+        assert state(p, slow.port) == "up"
+        slow.open()
+        assert c.response().status == 200
+    load = Load(p.port, 4, 40).run()
+    assert set(load.versions()) == {"1", "other"}
+    assert moves(p, slow.port, 2)[1][:3] == ("v1", "draining", "up")
+
+
+def test_a_reload_that_fails_keeps_all_pods(shop, app, pod):
+    """Its listener is taken: that is found out before any pod has to go."""
+    old, other = app("old").port, pod()
+    p = shop({"v1": [old]})
+    wrong = with_shop(p, {"v1": [other.port]})
+    wrong["listen"].append({"address": address(other.port)})
+    p.write(wrong)
+    code, answer = p.api("POST", "/api/v1/reload")
+    assert code >= 400 and str(other.port) in answer["error"]
+    assert list(listed(p)) == [old] and state(p, old) == "up"
+
+
+def test_whole_versions_and_services(proxy, gate, app):
+    """Nothing can show their pods any more, but they are treated alike."""
+    one, two, rest = app("1").port, gate(), app("rest").port
+    p = proxy({"services": {
+        "shop": service({"v1": [one], "v2": [rest]}),
+        "blog": service({"v7": [two.port]}, routes=[{"path": "/slow"}])}})
+    with Client(p.port) as c:
+        c.send(request(path="/slow"))
+        wait_for(lambda: p.version("v7", "blog")["pods"][0]["inflight"] == 1,
+                 "one runs")
+        only = with_shop(p, {"v2": [rest]})
+        del only["services"]["blog"]
+        reload(p, only)
+        assert get(p.port, "/slow").json()["appVersion"] == "rest"
+        assert moves(p, one, 2) == [
+            ("v1", "up", "draining", VERSION_GONE),
+            ("v1", "draining", "gone", "drained")]
+        assert moves(p, two.port, 1) == [
+            ("v7", "up", "draining", VERSION_GONE)]
+        two.open()
+        assert c.response().status == 200
+    assert moves(p, two.port, 2)[1] == ("v7", "draining", "gone", "drained")
+
+
+def test_tunnels_of_a_version_that_goes_end_at_the_deadline(shop, ws_pod, app):
+    p = shop({"v1": [ws_pod.port]})
+
+    async def talk():
+        async with websockets.connect(f"ws://127.0.0.1:{p.port}/") as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+            await asyncio.to_thread(reload, p, with_shop(
+                p, {"v2": [app("2").port]}, drain="300ms"))
+            await asyncio.wait_for(ws.wait_closed(), PATIENCE)
+    asyncio.run(talk())
+    assert moves(p, ws_pod.port, 2)[1] == (
+        "v1", "draining", "gone", "drain timeout")
+
+
+def test_a_version_that_comes_back_while_the_old_one_drains(shop, gate, app):
+    slow, other = gate(), app("2").port
+    p = shop({"v1": [slow.port], "v2": [other]}, service={
+        "weights": {"v1": 1, "v2": 0}})
+    with ask_slowly(p, slow.port) as c:
+        for _ in range(3):
+            reload(p, with_shop(p, {"v2": [other]}))
+            reload(p, p.config)
+            assert state(p, slow.port) == "up"
+            assert get(p.port).json()["appVersion"] == "1"
+        slow.open()
+        assert c.response().status == 200
+    # three of that address have come and gone
+    found = [m[1:3] for m in moves(p, slow.port, 9)]
+    assert found.count(("absent", "up")) == 3
+    assert found.count(("draining", "gone")) == 3
+
+
+def test_launched_pods_live_until_they_are_empty(proxy):
+    p = proxy(config({"v1": launching.app("v1"),
+                      "v2": launching.app("v2", "--delay", "1s")},
+                     weights={"v1": 0, "v2": 1}))
+    wait_up(p, 1, "v2")
+    wait_up(p, 1, "v1")
+    (port,) = listed(p, "v2")
+    asking = Asking(p, 2)
+    reload(p, {**p.config, **config({"v1": launching.app("v1")})})
+    assert asking.statuses() == [200, 200]
+    wait_for(lambda: len(pods_of(p)) == 1 and
+             "exited with status 0" in p.stderr(), "v2's process has ended")
+    log = p.stderr()
+    assert log.index(f"{address(port)}: drained") < log.index(
+        "exited with status 0")
