@@ -399,6 +399,7 @@ pod_set_file(struct pod_set *s, const struct address *filed,
 		struct pod_member *m = &s->entries[i]->member;
 
 		m->leaving = pod_member_there(m);
+		m->gave = pod_member_source(m);
 		m->filed = false;
 	}
 	for (size_t i = 0; i < nfiled; i++) {
