@@ -26,7 +26,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 	-fstack-clash-protection -fcf-protection
 CFLAGS_debug := -O0 -g3
-CFLAGS_san := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) \
+CFLAGS_san := -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SAN) \
 	-fno-sanitize-recover=all -DARENA_MALLOC
 KIND := $(if $(SAN),san,$(if $(DEBUG),debug,release))
 
@@ -80,11 +80,15 @@ $(BUILD)/%.o: %.c VERSION Makefile
 	@echo "  CC $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Unit tests see only the pure folders: no libevent, no sockets.
-$(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(PURE_OBJECTS)
+# Unit tests see only the pure folders: no libevent, no sockets. Of these each
+# is linked with what it needs.
+$(BUILD)/pure.a: $(PURE_OBJECTS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tests/unit/%_test: tests/unit/%_test.c $(BUILD)/pure.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(PURE_OBJECTS) \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/pure.a \
 		-Wl,--as-needed -lm -lcmocka -lyaml -lpcre2-8 -ljansson -lssl \
 		-lcrypto -lsqlite3
 

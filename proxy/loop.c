@@ -122,9 +122,11 @@ loop_turn(struct loop *l)
 {
 	int r;
 
+	/* NONBLOCK alone goes on for as long as events keep coming: a client
+	 * that sends without end would keep the kicks from running. */
 	l->now_us = 0;
-	r = event_base_loop(
-	    l->base, TAILQ_EMPTY(&l->kicks) ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+	r = event_base_loop(l->base,
+	    EVLOOP_ONCE | (TAILQ_EMPTY(&l->kicks) ? 0 : EVLOOP_NONBLOCK));
 	run_kicks(l);
 	CHECK(l->gather.conn == NULL);
 	reap(l);

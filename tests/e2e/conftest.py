@@ -12,6 +12,16 @@ import pods as pods_module
 import rawh2
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", default="0/1", help="of the tests, I of N")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Those in a part are far from each other: what is slow is shared out."""
+    part, parts = map(int, config.getoption("--part").split("/"))
+    items[:] = items[part::parts]
+
+
 def pytest_configure(config):
     del config
     assert os.access(harness.BIN, os.X_OK), f"{harness.BIN} is not built"

@@ -280,10 +280,11 @@ class H2Pod:
         self.asked, self.resets, self.pings = [], [], 0
         self.goaways = []  # their codes
         self.open = set()
-        self.server = None
+        self.server, self.stopped = None, False
         self.start()
 
     def start(self):
+        self.stopped = False
         self.server = self.loop.call(self.listen())
 
     async def listen(self):
@@ -292,6 +293,9 @@ class H2Pod:
             ssl=self.context)
 
     async def serve(self, reader, writer):
+        if self.stopped:  # accepted before, served only now
+            writer.transport.abort()
+            return
         tls = writer.get_extra_info("ssl_object")
         self.connections += 1
         self.resumed += bool(tls and tls.session_reused)
@@ -330,6 +334,7 @@ class H2Pod:
             self.server = None
 
     async def shut(self):
+        self.stopped = True
         self.server.close()
         for connection in list(self.open):
             connection.writer.transport.abort()

@@ -99,10 +99,11 @@ class Pod:
         self.resumed = 0  # of these, by a TLS session
         self.asked = []
         self.writers = set()
-        self.server = None
+        self.server, self.stopped = None, False
         self.start()
 
     def start(self):
+        self.stopped = False
         self.server = self.loop.call(self.open())
 
     async def open(self):
@@ -111,6 +112,9 @@ class Pod:
                                           ssl=self.context)
 
     async def serve(self, reader, writer):
+        if self.stopped:  # accepted before, served only now
+            writer.transport.abort()
+            return
         tls = writer.get_extra_info("ssl_object")
         self.connections += 1
         self.resumed += bool(tls and tls.session_reused)
@@ -145,6 +149,7 @@ class Pod:
             self.server = None
 
     async def shut(self):
+        self.stopped = True
         self.server.close()
         for writer in list(self.writers):
             writer.transport.abort()

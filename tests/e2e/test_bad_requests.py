@@ -36,9 +36,14 @@ MALFORMED = {
 
 @pytest.fixture
 def p(shop, pod):
+    return shop({"v1": [pod(lambda a: app_answer("1")).port]}, workers=1)
+
+
+@pytest.fixture
+def hasty(shop, pod):
     return shop({"v1": [pod(lambda a: app_answer("1")).port]}, workers=1,
-                config={"timeouts": {"header": "300ms", "idle": "1s",
-                                     "body": "300ms"}})
+                config={"timeouts": {"header": "1s", "idle": "1s",
+                                     "body": "1s"}})
 
 
 def parts(data):
@@ -100,17 +105,17 @@ def test_head_just_below_the_limit_passes(p):
     assert get(p.port, fields=[("X", "y")] * 120).status == 200
 
 
-def test_slow_head_is_408(p):
-    with Client(p.port) as c:
+def test_slow_head_is_408(hasty):
+    with Client(hasty.port) as c:
         c.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
         status, head, body = parts(c.rest())
         assert status == 408 and b"too long" in body
         assert b"connection: close" in head
 
 
-def test_slow_head_byte_by_byte_is_408(p):
+def test_slow_head_byte_by_byte_is_408(hasty):
     """The time runs from the first byte, not from the last one."""
-    with Client(p.port) as c:
+    with Client(hasty.port) as c:
         c.send(b"GET / HTTP/1.1\r\nX: ")
         c.socket.settimeout(0.05)
         end = time.monotonic() + 15
@@ -128,18 +133,18 @@ def test_slow_head_byte_by_byte_is_408(p):
         assert b" 408 " in c.buffer
 
 
-def test_slow_body_ends_the_request(p):
-    with Client(p.port) as c:
+def test_slow_body_ends_the_request(hasty):
+    with Client(hasty.port) as c:
         c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
         assert b" 408 " in c.rest()
-    p.wait_idle()
+    hasty.wait_idle()
 
 
-def test_idle_connection_is_closed_quietly(p):
-    with Client(p.port) as c:
+def test_idle_connection_is_closed_quietly(hasty):
+    with Client(hasty.port) as c:
         assert c.ask().status == 200
         assert c.rest() == b""
-    with Client(p.port) as c:
+    with Client(hasty.port) as c:
         assert c.rest() == b""
 
 

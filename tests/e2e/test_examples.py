@@ -9,6 +9,7 @@ import pytest
 
 from harness import BIN, PATIENCE, ROOT, wait_for
 
+# Slow: releases with their waits, as people would see them.
 EXAMPLES = os.path.join(ROOT, "examples")
 # Every key, for reading.
 NOT_RUN = {"shunt.yaml"}

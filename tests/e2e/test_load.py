@@ -16,7 +16,7 @@ import urllib.request
 import pytest
 
 from h2pod import Answer
-from harness import BIN, PATIENCE, RUBBISH, run_cli, wait_for
+from harness import BIN, PATIENCE, is_clean, run_cli, wait_for
 from pods import answer
 
 SECONDS = 120  # within which any of these runs is over, however slow we are
@@ -30,7 +30,7 @@ def start(*arguments, **options):
 
 def finish(child):
     out, err = child.communicate(timeout=SECONDS)
-    assert not RUBBISH.search(err), err
+    assert is_clean(err), err
     return child.returncode, out, err
 
 

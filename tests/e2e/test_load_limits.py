@@ -156,7 +156,7 @@ def test_pending_connects_pass_over(shop, pod, full_pod, loop):
 @pytest.mark.parametrize("queue", [0, 10])
 def test_pending_connects_queue(shop, full_pod, loop, queue):
     p = shop({"v1": [full_pod().port]}, workers=1,
-             config={"timeouts": {"connect": "400ms"}}, service={
+             config={"timeouts": {"connect": "2s"}}, service={
                  **limited(pending_connects=2, queue=queue),
                  "retry": {"attempts": 0}})
     clients = [send(p) for _ in range(2)]

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from client import Client, Load, Paced, get, request
+from client import Client, Load, get, request
 from harness import SAN, wait_for
 from pods import answer
 from test_vanish import vanish
@@ -53,7 +53,14 @@ def state(p, port, version="v1"):
 
 
 def ejected(p, port):
-    wait_for(lambda: state(p, port) == "ejected", "it is ejected")
+    """Until every worker knows, and what it was asked before is over."""
+    def over():
+        shop = p.status()
+        (pod,) = [x for v in shop["versions"] for x in v["pods"]
+                  if x["address"].endswith(f":{port}")]
+        return shop["in_force"] and pod["state"] == "ejected" and \
+            pod["inflight"] == 0
+    wait_for(over, "it is ejected")
 
 
 class Moody:
@@ -201,7 +208,8 @@ def test_client_aborts_are_no_errors(shop, pod):
                          [(False, 0), (False, 1), (True, 0)])
 def test_500_for_one_path_only(shop, pod, everywhere, attempts):
     """Never many in a row: the share of errors tells, compared with the
-    others'. What all pods fail alike is the application's fault."""
+    others'. What all pods fail alike is the application's fault; of 300
+    requests chance makes no difference of 20 % there."""
     def respond(broken):
         def answers(asked):
             bad = broken and asked.target == "/bad"
@@ -210,11 +218,11 @@ def test_500_for_one_path_only(shop, pod, everywhere, attempts):
     pods = [pod(respond(everywhere or i == 0)) for i in range(3)]
     p = start(shop, [x.port for x in pods], attempts, balance="round_robin",
               outlier=rules(consecutive_errors=0, error_ratio="20%",
-                            window="2s", min_requests=20))
+                            window="10s", min_requests=300))
     loads = [Load(p.port, 2, data=request(path=path)).start()
              for path in ("/", "/bad")]
     if everywhere:
-        wait_for(lambda: all(len(x.asked) > 400 for x in pods), "a few")
+        wait_for(lambda: all(len(x.asked) > 600 for x in pods), "a few")
         for load in loads:
             load.wait(100)
         assert set(p.pods("v1").values()) == {"up"}
@@ -225,24 +233,6 @@ def test_500_for_one_path_only(shop, pod, everywhere, attempts):
     for load in loads:
         load.stop()
         assert attempts == 0 or load.failures() == []
-
-
-def test_a_pod_that_flaps(shop, app):
-    """Dies and comes back every second for a minute: with one retry nobody
-    notices."""
-    apps = [app("1") for _ in range(3)]
-    p = start(shop, [a.port for a in apps], 1,
-              outlier=rules(eject="1s", max_eject="2s"))
-    load = Paced(p.port, 200, CONNECTIONS).load.start()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        apps[0].kill()
-        time.sleep(0.5)
-        apps[0].start()
-        time.sleep(0.5)
-    load.stop()
-    assert load.failures() == []
-    wait_for(lambda: set(p.pods("v1").values()) == {"up"}, "all are back")
 
 
 # how long, and how many

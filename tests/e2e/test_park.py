@@ -140,8 +140,10 @@ def test_the_wait_is_told_but_not_blamed_on_the_version(start, tmp_path):
     assert line["queue_ms"] >= 1000 and line["total_ms"] >= 1000
     assert (line["version"], line["chosen"]) == ("v2", "weight")
     took = s.p.metrics()["shunt_request_duration_seconds_sum"]
-    assert took['service="shop",version="v2"'] < 1
-    assert sum_of(s.p, "shunt_park_wait_seconds_sum") >= 1
+    parked = sum_of(s.p, "shunt_park_wait_seconds_sum")
+    assert parked >= 1
+    assert took['service="shop",version="v2"'] + parked <= \
+        line["total_ms"] / 1000 + 0.01
 
 
 def test_a_kept_alive_connection_and_what_is_pipelined(start):

@@ -224,10 +224,10 @@ def test_in_flight_is_seen_and_finishes(shop, gate):
     line = next(x for x in out.split("\n") if str(slow.port) in x).split()
     assert line[1:3] == ["draining", str(n)]
     # Nothing new comes to it.
-    before = len(slow.pod.asked)
+    wait_for(lambda: len(slow.pod.asked) == n, "it has what it was sent")
     load = Load(p.port, 4, 60).run()
     assert load.failures() == []
-    assert load.versions() == {"other": 60} and len(slow.pod.asked) == before
+    assert load.versions() == {"other": 60} and len(slow.pod.asked) == n
     waits = Later(p, "pod", "drain", "shop", "v1", address(slow.port),
                   "--wait")
     slow.open()
@@ -389,7 +389,7 @@ def test_a_connection_is_not_kept_behind_its_last_request(shop, gate):
     p = shop({"v1": [slow.port]})
     with ask_slowly(p, slow.port) as c:
         p.cli("pod", "drain", "shop", "v1", address(slow.port), check=True)
-        assert len(slow.pod.writers) == 1
+        wait_for(lambda: len(slow.pod.writers) == 1, "the pod has taken it")
         slow.open()
         assert c.response().status == 200
         wait_for(lambda: not slow.pod.writers, "it is closed")

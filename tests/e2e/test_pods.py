@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from client import Client, Load, get, request
+from client import Client, Load, Paced, get, request
 from harness import wait_for
 from pods import FullPod, answer, app_answer
 
@@ -100,8 +100,8 @@ def test_response_timeout_is_504_and_others_go_on(shop, pod):
             await asyncio.sleep(30)
         return app_answer("1")
     p = shop({"v1": [pod(hang).port]},
-             config={"timeouts": {"response": "300ms"}})
-    load = Load(p.port, 4).start()
+             config={"timeouts": {"response": "3s"}})
+    load = Paced(p.port, 200, 4).load.start()
     error_of(p.port, 504, "did not answer in time", path="/hang")
     load.wait(50)
     load.stop()

@@ -235,7 +235,7 @@ def test_the_only_pod_is_not_made_to_work_twice(shop, pod, on):
     else:
         only = pod(raw=silent)
     p = shop({"v1": [only.port]}, workers=1,
-             config={"timeouts": {"response": "300ms"}},
+             config={"timeouts": {"response": "2s"}},
              service={"retry": {"on": [on], "attempts": 3,
                                 "budget": "100%"}})
     assert get(p.port).status == (500 if on == "status" else 504)
@@ -290,7 +290,7 @@ def test_a_silent_pods_request_goes_elsewhere(shop, pod):
     silent = pod(raw=lambda reader, writer: reader.read())
     good = named(pod, "1")
     p = shop({"v1": [silent.port, good.port]}, workers=1,
-             config={"timeouts": {"response": "300ms"}},
+             config={"timeouts": {"response": "2s"}},
              service={"balance": "round_robin",
                       "retry": {"on": ["timeout"], "budget": "100%"}})
     for _ in range(4):

@@ -1,5 +1,5 @@
 """The budget of retries: over all workers, counted and told."""
-from client import Load, get
+from client import Load, Paced, get
 from harness import PATIENCE, wait_for
 from pods import answer, app_answer
 from test_events import Listener
@@ -60,7 +60,7 @@ def test_told_when_spent_and_when_free(shop, pod):
     budget = p.status()["retry_budget"]
     assert budget == {"spent": False, "left": START, "retries": 0,
                       "refused": 0}
-    load = Load(p.port, 4).start()
+    load = Paced(p.port, 200, 4).load.start()
     wait_for(lambda: p.status()["retry_budget"]["spent"], "it is spent")
     assert "its retry budget is spent" in p.cli(
         "status", "shop", check=True).stdout

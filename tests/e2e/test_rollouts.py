@@ -484,22 +484,22 @@ def test_candidates_pods_die_under_way(begin, app):
 # verbs
 
 def test_pause_and_resume(fixed):
-    p = fixed(canary={"steps": [{"weight": 10, "hold": "600ms"},
-                                {"weight": 20, "hold": "600ms"}],
+    p = fixed(canary={"steps": [{"weight": 10, "hold": "2s"},
+                                {"weight": 20, "hold": "100ms"}],
                       "gates": "off"})
     start(p)
     until_weight(p, .1)
     verb(p, "pause")
     verb(p, "pause")
     assert now(p)["phase"] == "paused"
-    end = time.monotonic() + .9
+    end = time.monotonic() + 2.1
     while time.monotonic() < end:
         assert weights(p)["v2"] == .1
     r = verb(p, "resume")
     assert r["phase"] == "progressing" and weights(p)["v2"] == .1
     r = until(p, *rollout.ENDED)
     assert r["phase"] == "done" and actions(r).count("pause") == 1
-    assert r["paused_ms"] >= 900
+    assert r["paused_ms"] >= 2100
     code, answer_ = rollout.post(p, "resume")
     assert code == 409 and "under way" in answer_["error"]
 

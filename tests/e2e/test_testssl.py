@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+# Slow: thousands of handshakes, each by a process of its own.
 SECONDS = 480  # how long testssl may take says nothing of us
 # A process for each, side by side. The simulations of browsers are left out,
 # and of each kind what only names more of the same ciphers.

@@ -228,6 +228,7 @@ def test_a_renewed_certificate(renewed, certs, by):
         else:
             p.signal(signal.SIGHUP)
         wait_for(lambda: s_client(p.tls).der == new.der, "the new one")
+        wait_for(lambda: p.status()["in_force"], "every worker has it")
         load.wait(50)
         assert load.stop().failures() == []
         assert all(s_client(p.tls).der == new.der for _ in range(4))

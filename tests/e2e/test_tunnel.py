@@ -21,8 +21,7 @@ UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "x-echo")]
 def p(shop, ws_pod):
     """With timeouts for messages that no tunnel could keep."""
     return shop({"v1": [ws_pod.port]}, workers=1, config={"timeouts": {
-        "header": "300ms", "idle": "300ms", "body": "300ms",
-        "response": "1s"}})
+        "header": "1s", "idle": "1s", "body": "1s", "response": "2s"}})
 
 
 def dial(p, path="/", **named):
@@ -75,9 +74,9 @@ def test_pings_pass_and_silence_is_no_failure(p):
     """Longer than each timeout of a message."""
     async def talk():
         async with dial(p) as ws:
-            for _ in range(4):
+            for _ in range(2):
                 await asyncio.wait_for(await ws.ping(), PATIENCE)
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(1.2)
             await ws.send("still there")
             assert await ws.recv() == "still there"
     run(talk())
@@ -166,20 +165,20 @@ def test_rules_and_weights_choose_the_version(shop, loop, ports):
 
 def test_silence_ends_a_tunnel_at_its_own_timeout(shop, ws_pod):
     p = shop({"v1": [ws_pod.port]}, workers=1,
-             config={"timeouts": {"tunnel": "1s"}})
+             config={"timeouts": {"tunnel": "2s"}})
 
     async def talk():
         async with dial(p) as ws:
             # Each byte starts the time anew, whichever way it goes.
             began = time.monotonic()
-            while time.monotonic() - began < 2:
+            while time.monotonic() - began < 3:
+                await asyncio.sleep(0.1)
+                last = time.monotonic()
                 await ws.send("x")
                 assert await ws.recv() == "x"
-                await asyncio.sleep(0.1)
-            began = time.monotonic()
             with pytest.raises(websockets.ConnectionClosed):
                 await ws.recv()
-            assert time.monotonic() - began > 0.5
+            assert time.monotonic() - last > 1.9
     run(talk())
     p.wait_idle()
     wait_for(lambda: ws_pod.open == 0, "the pod's side is closed, too")
@@ -211,8 +210,8 @@ def test_sigterm_ends_tunnels_at_the_drain_timeout(shop, ws_pod):
 
     async def talk():
         async with dial(p) as ws:
-            p.signal(signal.SIGTERM)
             began = time.monotonic()
+            p.signal(signal.SIGTERM)
             with pytest.raises(websockets.ConnectionClosed):
                 await ws.recv()
             assert time.monotonic() - began > 0.5

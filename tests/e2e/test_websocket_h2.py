@@ -147,8 +147,8 @@ async def h2_echo(asked):
     return None
 
 
-SHORT = {"timeouts": {"header": "300ms", "idle": "300ms", "body": "300ms",
-                      "response": "1s"}}
+SHORT = {"timeouts": {"header": "1s", "idle": "1s", "body": "1s",
+                      "response": "2s"}}
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_http1_client_and_h2_pod(q):
                 await ws.send(data)
                 assert await ws.recv() == data
             await asyncio.wait_for(await ws.ping(), PATIENCE)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.2)
             await ws.send("still there")
             assert await ws.recv() == "still there"
         assert ws.close_code == 1000

@@ -12,6 +12,7 @@
 
 #include "conf/conf.h"
 
+/* Slow: thousands of files, and each is read to its end. */
 #define MUTATIONS 4000u
 #define FILE_MAX  16384u
 

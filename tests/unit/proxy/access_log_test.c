@@ -17,6 +17,7 @@
 #include "proxy/access_file.c" /* NOLINT */
 #include "proxy/access_log.c"  /* NOLINT */
 
+/* Slow: a disk is waited for. */
 #define LINES 20000u
 
 struct fixture {
