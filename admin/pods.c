@@ -36,16 +36,12 @@ static const struct {
 
 #define ORDERS (sizeof orders / sizeof orders[0])
 
-/* Who gives it: the first that does. */
-static const char *
-source_of(const struct pod_member *m)
-{
-	if (m == NULL || m->filed)
-		return "file";
-	if (m->launched)
-		return "launch";
-	return m->nnames > 0 ? "name" : "run_time";
-}
+static const char *const sources[] = {
+    [POD_BY_PEOPLE] = "run_time",
+    [POD_BY_FILE] = "file",
+    [POD_BY_LAUNCH] = "launch",
+    [POD_BY_NAME] = "name",
+};
 
 static json_t *
 pod_details(
@@ -57,7 +53,9 @@ pod_details(
 	json_t *json = pod_json(p);
 
 	json_object_set_new(json, "weight", json_integer(v->weights[i]));
-	json_object_set_new(json, "source", json_string(source_of(m)));
+	json_object_set_new(json, "source",
+	    json_string(
+		sources[m != NULL ? pod_member_source(m) : POD_BY_FILE]));
 	json_object_set_new(json, "names", member_names_json(m));
 	json_object_set_new(
 	    json, "removing", json_boolean(m != NULL && m->leaving));
@@ -80,13 +78,17 @@ version_or_404(struct call *c, const struct service **service)
 static bool
 address_or_400(struct call *c, const char *text, struct address *address)
 {
+	const char *expected = "an address such as 10.0.0.1:8000";
 	char quoted[OPT_QUOTE_MAX];
 
-	if (address_parse(span_of(text), address))
-		return true;
+	if (address_parse(span_of(text), address)) {
+		expected = address_peer_fault(address);
+		if (expected == NULL)
+			return true;
+	}
 	opt_quote(span_of(text), quoted, sizeof quoted);
-	call_error(c, HTTP_BADREQUEST,
-	    "expected an address such as 10.0.0.1:8000, found %s", quoted);
+	call_error(
+	    c, HTTP_BADREQUEST, "expected %s, found %s", expected, quoted);
 	return false;
 }
 

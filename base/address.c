@@ -126,6 +126,45 @@ address_parse(struct span text, struct address *a)
 	return parse_v4(ip, port, a);
 }
 
+static const char *
+v4_fault(in_addr_t ip)
+{
+	if (ip == INADDR_ANY)
+		return "an address of one machine, not the unspecified one";
+	if (ip == INADDR_BROADCAST)
+		return "an address of one machine, not that of broadcast";
+	if (IN_MULTICAST(ip))
+		return "an address of one machine, not one of multicast";
+	return NULL;
+}
+
+static const char *
+v6_fault(const struct in6_addr *ip)
+{
+	in_addr_t v4;
+
+	if (IN6_IS_ADDR_MULTICAST(ip))
+		return v4_fault(INADDR_UNSPEC_GROUP);
+	if (IN6_IS_ADDR_UNSPECIFIED(ip))
+		return v4_fault(INADDR_ANY);
+	if (!IN6_IS_ADDR_V4MAPPED(ip))
+		return NULL;
+	memcpy(&v4, &ip->s6_addr[12], sizeof v4);
+	return v4_fault(ntohl(v4));
+}
+
+const char *
+address_peer_fault(const struct address *a)
+{
+	if (a->sa.ss_family == AF_INET6)
+		return v6_fault(
+		    &((const struct sockaddr_in6 *)&a->sa)->sin6_addr);
+	if (a->sa.ss_family != AF_INET)
+		return NULL;
+	return v4_fault(
+	    ntohl(((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr));
+}
+
 unsigned
 address_port(const struct address *a)
 {

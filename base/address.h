@@ -43,6 +43,13 @@ unsigned address_port(const struct address *a);
  */
 const char *address_unix_fault(struct span text);
 
+/*
+ * Why nobody in particular is there to be asked, in words of what is expected:
+ * it is unspecified (0.0.0.0, ::), a multicast or the broadcast address. NULL
+ * when one may connect to it.
+ */
+const char *address_peer_fault(const struct address *a);
+
 static inline bool
 address_is_unix(const struct address *a)
 {

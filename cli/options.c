@@ -174,6 +174,20 @@ find_row(const struct subcommand *s, int value)
 	return NULL;
 }
 
+/* In the words of the usage, of which the last may stand for several. */
+static void
+say_empty(const struct subcommand *s, size_t i)
+{
+	const char *word = s->words, *next;
+	size_t n;
+
+	while (i-- > 0 && (next = strchr(word, ' ')) != NULL)
+		word = next + 1;
+	word += *word == '[';
+	n = strcspn(word, " ].");
+	options_wrong(s, "expected %.*s, found \"\"", (int)n, word);
+}
+
 static bool
 take_words(
     const struct subcommand *s, int argc, char **argv, struct invocation *in)
@@ -189,6 +203,11 @@ take_words(
 		options_wrong(s, "something is missing");
 		return false;
 	}
+	for (size_t i = 0; i < in->nwords; i++)
+		if (in->words[i][0] == '\0') {
+			say_empty(s, i);
+			return false;
+		}
 	return true;
 }
 

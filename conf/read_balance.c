@@ -78,11 +78,16 @@ read_pod_address(struct errors *e, const struct option *o,
 	struct address *a = &entry->address;
 	const char *text = option_text(e, o, value), *fault;
 	char found[OPT_QUOTE_MAX];
+	bool good;
 
-	if (text == NULL || address_parse(span_of(text), a))
+	if (text == NULL)
+		return;
+	good = address_parse(span_of(text), a);
+	fault =
+	    good ? address_peer_fault(a) : address_unix_fault(span_of(text));
+	if (good && fault == NULL)
 		return;
 	memset(a, 0, sizeof *a);
-	fault = address_unix_fault(span_of(text));
 	if (fault == NULL && read_pod_name(e, value, &entry->name))
 		return;
 	opt_quote(span_of(text), found, sizeof found);

@@ -358,17 +358,25 @@ read_host(struct errors *e, const struct option *o, const struct node *value,
     void *field)
 {
 	const char *text = option_text(e, o, value);
-	char whole[ADDRESS_TEXT_MAX];
+	char whole[ADDRESS_TEXT_MAX], found[OPT_QUOTE_MAX];
+	const char *fault;
 	struct address a;
 
 	if (text == NULL)
 		return;
 	snprintf(whole, sizeof whole,
 	    strchr(text, ':') != NULL ? "[%s]:1" : "%s:1", text);
-	if (address_parse(span_of(whole), &a) && !address_is_unix(&a))
-		*(struct address *)field = a;
-	else
+	if (!address_parse(span_of(whole), &a) || address_is_unix(&a)) {
 		option_refuse(e, o, value);
+		return;
+	}
+	fault = address_peer_fault(&a);
+	if (fault == NULL) {
+		*(struct address *)field = a;
+		return;
+	}
+	opt_quote(span_of(text), found, sizeof found);
+	errors_add(e, value->at, "expected %s, found %s", fault, found);
 }
 
 static void

@@ -19,4 +19,10 @@ typedef bool children_spare(void *arg, pid_t pid);
  */
 unsigned children_kill(children_spare *spare, void *arg);
 
+/*
+ * SIGTERM to them, and to all below them, but to those of that group, who have
+ * had it. Who is begun meanwhile may be missed.
+ */
+void children_ask_to_end(pid_t group);
+
 #endif

@@ -162,6 +162,16 @@ next_signal(bool soon)
 	return n > 0 ? n : 0;
 }
 
+/* The pod's process and its group, and whoever has left that. */
+static void
+ask_to_end(pid_t pid, bool ended)
+{
+	/* it may not have its own group yet */
+	if (!ended && kill(-pid, SIGTERM) < 0)
+		kill(pid, SIGTERM);
+	children_ask_to_end(pid);
+}
+
 void
 keeper_run(const struct keeper *k)
 {
@@ -188,9 +198,8 @@ keeper_run(const struct keeper *k)
 		n = next_signal(killing);
 		stopping |= n == KEEPER_STOP;
 		killing |= n == KEEPER_KILL;
-		/* it may not have its own group yet */
-		if (n == KEEPER_STOP && !ended && kill(-pid, SIGTERM) < 0)
-			kill(pid, SIGTERM);
+		if (n == KEEPER_STOP)
+			ask_to_end(pid, ended);
 	}
 	if (ended && !told)
 		report(k, GUARD_EXITED, status, 0);

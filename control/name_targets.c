@@ -237,18 +237,15 @@ found_order(const void *va, const void *vb)
 	return memcmp(&a->address.sa, &b->address.sa, a->address.len);
 }
 
-/* False for "no address at all", which is nowhere to connect to. */
+/* False for one that is nowhere to connect to, such as 0.0.0.0. */
 static bool
 make_address(
     enum dns_type type, const uint8_t *ip, uint16_t port, struct address *a)
 {
-	static const uint8_t nowhere[16];
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&a->sa;
 	struct sockaddr_in *in = (struct sockaddr_in *)&a->sa;
 	const size_t n = type == DNS_A ? 4 : 16;
 
-	if (memcmp(ip, nowhere, n) == 0)
-		return false;
 	*a = (struct address){.len = type == DNS_A ? sizeof *in : sizeof *in6};
 	if (type == DNS_A) {
 		in->sin_family = AF_INET;
@@ -257,6 +254,8 @@ make_address(
 		in6->sin6_family = AF_INET6;
 		memcpy(&in6->sin6_addr, ip, n);
 	}
+	if (address_peer_fault(a) != NULL)
+		return false;
 	address_set_port(a, port);
 	return true;
 }

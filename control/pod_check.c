@@ -142,6 +142,29 @@ judge_grpc(struct pod_check *c)
 	}
 }
 
+static void
+judge_body(struct pod_check *c)
+{
+	const struct check_codec *codec = c->codec;
+
+	switch (pattern_find(c->wish.terms->health.body,
+	    (struct span){codec->body, codec->nbody})) {
+	case REGEX_MATCHES:
+		check_end(c, CHECK_GOOD, "%s", "");
+		return;
+	case REGEX_MISSES:
+		check_end(c, CHECK_BAD,
+		    "status %d, but the body does not match", codec->status);
+		return;
+	case REGEX_COSTLY:
+		check_end(c, CHECK_BAD,
+		    "status %d, but the pattern is too costly for the body",
+		    codec->status);
+		return;
+	}
+	WRONG("verdict of a regex");
+}
+
 /* The answer is there. */
 static void
 check_judge(struct pod_check *c)
@@ -155,11 +178,8 @@ check_judge(struct pod_check *c)
 		judge_grpc(c);
 	else if (!health_good_status(rules, codec->status))
 		check_end(c, CHECK_BAD, "status %d", codec->status);
-	else if (rules->body != NULL &&
-		 !pattern_find(
-		     rules->body, (struct span){codec->body, codec->nbody}))
-		check_end(c, CHECK_BAD,
-		    "status %d, but the body does not match", codec->status);
+	else if (rules->body != NULL)
+		judge_body(c);
 	else
 		check_end(c, CHECK_GOOD, "%s", "");
 }

@@ -219,6 +219,18 @@ given(const struct pod_member *m, bool filed)
 	return filed || m->added || m->launched || m->nnames > 0;
 }
 
+enum pod_source
+pod_member_source(const struct pod_member *m)
+{
+	if (m->filed)
+		return POD_BY_FILE;
+	if (m->launched)
+		return POD_BY_LAUNCH;
+	if (m->nnames > 0)
+		return POD_BY_NAME;
+	return m->added ? POD_BY_PEOPLE : m->gave;
+}
+
 bool
 pod_member_wanted(const struct pod_member *m)
 {
@@ -387,6 +399,7 @@ pod_set_file(struct pod_set *s, const struct address *filed,
 		struct pod_member *m = &s->entries[i]->member;
 
 		m->leaving = pod_member_there(m);
+		m->gave = pod_member_source(m);
 		m->filed = false;
 	}
 	for (size_t i = 0; i < nfiled; i++) {
@@ -445,6 +458,7 @@ name_takes(struct pod_member *m, const char *name)
 	bool wanted = pod_member_wanted(m);
 	size_t i = name_place(m, name);
 
+	m->gave = pod_member_source(m);
 	if (m->awaited == name)
 		m->awaited = NULL;
 	if (i < m->nnames)

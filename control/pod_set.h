@@ -14,6 +14,14 @@
 
 struct pod_set;
 
+/* Who gives a pod. */
+enum pod_source {
+	POD_BY_PEOPLE, /* at run time */
+	POD_BY_FILE,
+	POD_BY_LAUNCH,
+	POD_BY_NAME,
+};
+
 /* What is known of one address. */
 struct pod_member {
 	struct address address;
@@ -22,6 +30,7 @@ struct pod_member {
 	bool launched; /* run by shunt: see control/launch.h */
 	bool removed;  /* by people, although the file or a name has it */
 	bool leaving;  /* drains, then it is gone */
+	enum pod_source gave; /* it last, before nobody did */
 	enum pod_order order;
 	uint16_t filed_weight, added_weight, named_weight;
 	const char **names; /* that resolve to it; they belong to the set */
@@ -57,6 +66,8 @@ int pod_set_await(struct pod_set *s, struct pod_member *m, const char *name);
 /* The i-th name that ever resolved, or was stored; NULL: no more. */
 const char *pod_set_name(const struct pod_set *s, size_t i);
 
+/* Who gives it: the first that does; of one that leaves, who did. */
+enum pod_source pod_member_source(const struct pod_member *m);
 /* Somebody gives it, and nobody has removed it. */
 bool pod_member_wanted(const struct pod_member *m);
 /* It is in the plan: wanted, or still leaving. */

@@ -102,6 +102,7 @@ load_pod(void *arg, const struct stored_pod *row)
 	struct pod_member *m;
 
 	if (!address_parse(span_of(row->address), &address) ||
+	    address_peer_fault(&address) != NULL ||
 	    row->order > POD_ORDER_MAINT || row->weight < 1 ||
 	    row->weight > POD_WEIGHT_MAX) {
 		log_warn("state: pod %s/%s/%s: not understood, left out",

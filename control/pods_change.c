@@ -213,6 +213,7 @@ pods_remove(struct pods *p, const char *service, const char *version,
 	if (begin_waiting(&list, &t, done, arg) < 0)
 		goto fail;
 	if (!t.member->leaving) {
+		t.member->gave = pod_member_source(t.member);
 		t.member->removed = t.member->filed || t.member->nnames > 0;
 		t.member->added = false;
 		t.member->order = POD_ORDER_NONE;

@@ -153,6 +153,7 @@ pods_launch_over(struct pods *p, const char *service, const char *version,
 		wait_for_parted(p, service, version, address, done, arg);
 		return;
 	}
+	m->gave = pod_member_source(m);
 	m->launched = false;
 	m->order = POD_ORDER_NONE;
 	if (pod != NULL && !pod_member_wanted(m)) {

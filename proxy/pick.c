@@ -159,6 +159,11 @@ pick_any(struct worker *w, struct pick_errand *r)
 {
 	struct pod *pod = walk(w, r, false, false);
 
+	if (r->leaves != NULL) {
+		if (pod == NULL && !is_worth_waiting(w, r, true))
+			r->lack = LACK_POD;
+		return pod;
+	}
 	if (pod == NULL && r->ntried > 0 &&
 	    (r->impatient || !is_worth_waiting(w, r, true)))
 		pod = walk(w, r, true, false);
@@ -190,14 +195,21 @@ pick_with_room(struct worker *w, struct pick_errand *r, struct pick *pick)
 	return pick_any(w, r);
 }
 
+/* It has a place at the version already. */
+static bool
+has_place(const struct pick_errand *r)
+{
+	return r->leaves != NULL && r->leaves->tally == r->version->tally;
+}
+
 /* Whether it has its place at the version, too; else it has none at the pod. */
 static bool
 has_entered(struct worker *w, struct pick_errand *r, struct pod *pod)
 {
 	struct tally *tally = r->version->tally;
 
-	if (claim_version(
-		tally, w->index, r->service->terms->limits.version_requests))
+	if (has_place(r) || claim_version(tally, w->index,
+				r->service->terms->limits.version_requests))
 		return true;
 	claim_settle(tally, pod, w->index);
 	r->lack = LACK_ROOM;
@@ -213,7 +225,7 @@ pick_limited(struct worker *w, struct pick_errand *r, struct pick *pick)
 	struct pod *pod;
 
 	r->lack = r->version->nready > 0 ? LACK_ROOM : LACK_POD;
-	if (pick->n == 0 || !claim_version_free(tally, most))
+	if (pick->n == 0 || !(has_place(r) || claim_version_free(tally, most)))
 		return NULL;
 	pod = pick_with_room(w, r, pick);
 	return pod != NULL && has_entered(w, r, pod) ? pod : NULL;
@@ -256,11 +268,11 @@ pick_pod(struct worker *w, struct pick_errand *r)
 		pick.ntried = n;
 		pod = balance_pick(r->service->terms->balance, &pick);
 		if (pod == NULL) /* better one that may refuse than none */
-			return first;
+			return r->leaves != NULL ? NULL : first;
 		if (!is_avoided(w, pod, v->panic))
 			return pod;
 	}
-	return first;
+	return r->leaves != NULL ? NULL : first;
 }
 
 struct pod *

@@ -34,6 +34,9 @@ struct pick_errand {
 	bool fresh; /* it needs a new connection */
 	bool
 	    impatient; /* it takes pods that were tried while others are full */
+	/* it is in flight at this one, the last of tried, and would leave it
+	 * for another pod only; NULL: it is nowhere */
+	const struct version *leaves;
 	enum pick_lack lack; /* by pick_pod() when that gives NULL */
 };
 
@@ -42,6 +45,9 @@ struct pick_errand {
  * place at the pod (see router/claim.h), to be followed by pick_enter(); a pod
  * that refused a connection is taken only when there are no others. Of very
  * many pods, nearly all of them full, the one with room may be overlooked.
+ *
+ * For a request that `leaves`, pods that were tried, or that refused, are none.
+ * Its place at a version goes along: pick_enter() comes before pick_leave().
  */
 struct pod *pick_pod(struct worker *w, struct pick_errand *r);
 

@@ -72,3 +72,11 @@ retry_judge(struct retry *r, enum err e, enum upstream_loss loss, bool fresh)
 	r->left--;
 	return RETRY_YES;
 }
+
+void
+retry_unjudge(struct retry *r)
+{
+	r->left++;
+	if (budget_bounds(r->spec))
+		budget_give_back(r->own);
+}

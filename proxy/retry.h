@@ -50,5 +50,7 @@ enum retry_verdict {
 /* `fresh`: the connection was a new one, or an idle one was excused before. */
 enum retry_verdict retry_judge(
     struct retry *r, enum err e, enum upstream_loss loss, bool fresh);
+/* What was RETRY_YES is not made after all: both get it back. */
+void retry_unjudge(struct retry *r);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "proxy/h1_parse.h"
@@ -13,13 +12,6 @@
 /* What a regex may look back at across the begin of a window. */
 #define CONTEXT 64u
 #define STEP	(SOFT_ERROR_WINDOW - SOFT_ERROR_MATCH)
-/*
- * An answer of which several looks took so long, as they do with a regex that
- * tries each place against all that follows, is let go as a good one. Not the
- * first time: it may have been the machine.
- */
-#define SLOW_NS	 250000u
-#define SLOW_MAX 3u
 
 static bool
 head_fails(const struct match *match, const struct h1_head *h)
@@ -47,6 +39,7 @@ soft_error_begin(
 		s->reason = REASON_HEADER;
 	else if (terms->error_body != NULL && readable(h))
 		s->body = terms->error_body;
+	s->steps = SOFT_ERROR_STEPS;
 }
 
 void
@@ -65,28 +58,17 @@ decide(struct soft_error *s, bool found)
 	soft_error_forget(s);
 }
 
-/* Of this thread: who is not scheduled is not slow. */
-static uint64_t
-used_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* More follows a full window: what begins in its second half is left to the
  * next one. */
 static void
 look(struct soft_error *s)
 {
-	const uint64_t before_ns = used_ns();
 	const struct span window = {s->window, s->held};
 	const uint32_t behind = s->from + STEP;
-	const bool found = pattern_in_window(s->body, window, s->from, behind);
+	const bool found =
+	    pattern_in_window(s->body, window, s->from, behind, &s->steps);
 
-	s->slow += used_ns() - before_ns > SLOW_NS;
-	if (found || s->slow == SLOW_MAX) {
+	if (found || s->steps == 0) {
 		decide(s, found);
 		return;
 	}
@@ -100,7 +82,8 @@ look_last(struct soft_error *s)
 {
 	const struct span window = {s->window, s->held};
 
-	decide(s, pattern_in_window(s->body, window, s->from, window.n + 1));
+	decide(s, pattern_in_window(
+		      s->body, window, s->from, window.n + 1, &s->steps));
 }
 
 /* What there is room for, up to the end of what is looked at. */

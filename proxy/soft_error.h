@@ -6,8 +6,8 @@
  * has the second half of the one before as its first, so memory and the time
  * of one look are bounded, and it is all one how the body is cut into pieces.
  * A body that fits one window is matched as a whole; of a longer one a match
- * of up to SOFT_ERROR_MATCH bytes is found. The worst regexes keep a worker
- * for 30 ms per answer, three looks of 9 ms each; most bad ones for 10.
+ * of up to SOFT_ERROR_MATCH bytes is found. All looks at an answer may cost
+ * SOFT_ERROR_STEPS, which are some 10 ms; one that costs more is a good one.
  */
 #ifndef PROXY_SOFT_ERROR_H
 #define PROXY_SOFT_ERROR_H
@@ -23,6 +23,7 @@
 #define SOFT_ERROR_BODY	  65536u
 #define SOFT_ERROR_WINDOW 2048u
 #define SOFT_ERROR_MATCH  (SOFT_ERROR_WINDOW / 2)
+#define SOFT_ERROR_STEPS  500000u
 
 struct h1_head;
 
@@ -33,7 +34,7 @@ struct soft_error {
 	char *window;		    /* NULL before the body begins */
 	uint32_t held, from;	    /* bytes in it, those of them before it */
 	uint32_t seen;		    /* of the body */
-	unsigned slow;		    /* looks that took long */
+	uint32_t steps;		    /* left for its regex */
 };
 
 /* Whether the service looks at more than the status. */

@@ -152,19 +152,17 @@ acquire(struct txn *t, struct pod *pod)
 	return u;
 }
 
-/* The pod has been picked, with a place for the request. */
+/* The pod has been entered. */
 static void
-attempt(struct txn *t, struct pod *pod)
+attempt(struct txn *t)
 {
 	struct upstream *u;
 
 	if (t->state != TXN_CONNECT)
 		txn_go(t, TXN_CONNECT);
-	t->tried[t->ntried++] = pod;
 	t->tried_us = loop_now(&t->worker->loop);
 	t->ready_us = 0;
-	txn_enter_pod(t);
-	u = acquire(t, pod);
+	u = acquire(t, t->tried[t->ntried - 1]);
 	if (u == NULL) {
 		connect_failed(t);
 		return;
@@ -175,6 +173,16 @@ attempt(struct txn *t, struct pod *pod)
 	} else {
 		t->relay.client->ops->pause(t->relay.client);
 	}
+}
+
+static struct pod *
+pick(struct txn *t, struct pick_errand *errand)
+{
+	struct pod *pod = NULL;
+
+	if (errand->version == t->stuck)
+		pod = pick_stuck(t->worker, errand, t->stuck_pod);
+	return pod != NULL ? pod : pick_pod(t->worker, errand);
 }
 
 enum pick_lack
@@ -189,17 +197,14 @@ txn_try(struct txn *t)
 	    .fresh = t->fresh,
 	    .impatient = is_impatient(t),
 	};
-	struct pod *pod = NULL;
+	struct pod *pod = pick(t, &errand);
 
-	if (t->version == t->stuck)
-		pod = pick_stuck(t->worker, &errand, t->stuck_pod);
-	if (pod == NULL)
-		pod = pick_pod(t->worker, &errand);
 	if (pod == NULL && t->ntried > 0 && errand.lack == LACK_POD)
 		pod = t->tried[t->ntried - 1]; /* there is no other */
 	if (pod == NULL)
 		return errand.lack;
-	attempt(t, pod);
+	txn_enter_pod(t, pod);
+	attempt(t);
 	return LACK_NOTHING;
 }
 
@@ -263,31 +268,72 @@ note_grpc_status(struct txn *t, const struct h1_head *h)
 		t->grpc_status = (int8_t)status;
 }
 
+/* That answer counts for the pod, but nobody gets to see it. */
+static void
+count_refused(struct txn *t, int status)
+{
+	t->status = status;
+	pick_note_answer(
+	    t->worker, t->service, t->tried[t->ntried - 1], t->tried_us);
+	txn_count_answer(t);
+	t->status = 0;
+	t->retries++;
+	stats_retry(t->service, t->version, t->worker->index);
+}
+
+/*
+ * Gives the answer up once it is sure that the request may go on: it has its
+ * place at another pod, or among those who wait for one. Else false, and the
+ * answer is as good as any.
+ */
+static bool
+go_on(struct txn *t, int status)
+{
+	struct upstream *u = t->relay.upstream;
+	const struct version *to = pick_retry_version(t->service, t->version);
+	struct pick_errand errand = {
+	    .service = t->service,
+	    .version = to,
+	    .key = t->key,
+	    .tried = t->tried,
+	    .ntried = t->ntried,
+	    .fresh = t->fresh,
+	    .leaves = t->version,
+	};
+	struct pod *pod = pick(t, &errand);
+
+	if (pod != NULL) {
+		count_refused(t, status);
+		txn_change_pod(t, to, pod);
+		u->ops->close(u);
+		attempt(t);
+		return true;
+	}
+	if (errand.lack == LACK_POD || !waiting_enter_early(t, to))
+		return false;
+	count_refused(t, status);
+	txn_leave_pod(t);
+	t->version = to;
+	waiting_follow(t);
+	u->ops->close(u);
+	return true;
+}
+
 /* The pod answers that it failed, and another one may do better. */
 static bool
 is_refused(struct txn *t, int status)
 {
 	const struct terms *terms = t->service->terms;
 
-	return (terms->retry.on & RETRY_STATUS) && status >= 200 &&
-	       status >= terms->error_min && status <= terms->error_max &&
-	       judge(t, ERR_POD_STATUS, LOSS_PLAIN, true) == RETRY_YES;
-}
-
-/* That answer counts for the pod, but nobody gets to see it. */
-static void
-refuse_answer(struct txn *t, int status)
-{
-	struct upstream *u = t->relay.upstream;
-
-	t->status = status;
-	pick_note_answer(
-	    t->worker, t->service, t->tried[t->ntried - 1], t->tried_us);
-	txn_count_answer(t);
-	t->status = 0;
-	txn_leave_pod(t);
-	u->ops->close(u);
-	try_again(t);
+	if (!(terms->retry.on & RETRY_STATUS) || status < 200 ||
+	    status < terms->error_min || status > terms->error_max ||
+	    parking_is_due(t) ||
+	    judge(t, ERR_POD_STATUS, LOSS_PLAIN, true) != RETRY_YES)
+		return false;
+	if (go_on(t, status))
+		return true;
+	retry_unjudge(&t->retry);
+	return false;
 }
 
 static void
@@ -297,10 +343,8 @@ on_head(struct txn *t, const struct h1_head *h)
 	struct h1_head changed;
 
 	CHECK_OBJ(t, TXN_MAGIC);
-	if (is_refused(t, h->status)) {
-		refuse_answer(t, h->status);
+	if (is_refused(t, h->status))
 		return;
-	}
 	if (h->status >= 200 || h->status == 101) {
 		txn_go(t, h->status == 101 ? TXN_TUNNEL : TXN_RECEIVE);
 		t->status = h->status;

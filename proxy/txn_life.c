@@ -187,14 +187,29 @@ txn_count_answer(struct txn *t)
 		    t->worker, t->service, t->tried[t->ntried - 1], error);
 }
 
-void
-txn_enter_pod(struct txn *t)
+/* It has been counted in. */
+static void
+note_pod(struct txn *t, struct pod *pod)
 {
-	struct pod *pod = t->tried[t->ntried - 1];
-
-	pick_enter(t->worker, t->version, pod);
+	t->tried[t->ntried++] = pod;
 	LIST_INSERT_HEAD(&pod->slots[t->worker->index].txns, t, pod_link);
 	t->pod_counted = true;
+}
+
+void
+txn_enter_pod(struct txn *t, struct pod *pod)
+{
+	pick_enter(t->worker, t->version, pod);
+	note_pod(t, pod);
+}
+
+void
+txn_change_pod(struct txn *t, const struct version *to, struct pod *pod)
+{
+	pick_enter(t->worker, to, pod);
+	txn_leave_pod(t);
+	t->version = to;
+	note_pod(t, pod);
 }
 
 void

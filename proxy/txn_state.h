@@ -122,8 +122,10 @@ void txn_choose(struct txn *t, struct request *r);
 
 /* The version's own answer, as far as it has come. */
 void txn_count_answer(struct txn *t);
-/* An attempt at the current pod begins. */
-void txn_enter_pod(struct txn *t);
+/* An attempt at a pod begins, which is the current one now. */
+void txn_enter_pod(struct txn *t, struct pod *pod);
+/* The same at another one, of this version: its place there goes along. */
+void txn_change_pod(struct txn *t, const struct version *to, struct pod *pod);
 /* The current attempt is over, however it went. */
 void txn_leave_pod(struct txn *t);
 /* The one way out: everything borrowed goes back, memory with the turn. */

@@ -269,6 +269,24 @@ join(struct txn *t)
 		refuse(t, ERR_QUEUE_FULL);
 }
 
+bool
+waiting_enter_early(struct txn *t, const struct version *v)
+{
+	const struct load_limits *most = &t->service->terms->limits;
+	const uint64_t patience_us = (uint64_t)most->queue_timeout_ms * 1000u;
+
+	return load_limited(most) && t->waited_us < patience_us &&
+	       waiting_line_up(
+		   t, v->tally, most->queue, patience_us - t->waited_us);
+}
+
+void
+waiting_follow(struct txn *t)
+{
+	if (is_behind(t))
+		catch_up(t);
+}
+
 /* A retry may come by a plan that has more, or less, room than there is. */
 void
 waiting_enter(struct txn *t)

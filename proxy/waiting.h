@@ -14,6 +14,7 @@ struct bells;
 struct event;
 struct tally;
 struct txn;
+struct version;
 struct worker;
 
 /* What was overlooked, and who has waited too long, is found after it. */
@@ -38,6 +39,13 @@ bool waiting_is_free(const struct txn *t);
  */
 void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
+/*
+ * It waits for that version from now on, while it is at a pod still, which it
+ * leaves next; or false, and nothing is changed. Once it has left, and its
+ * version is the one it waits for, it goes on by the worker's plan.
+ */
+bool waiting_enter_early(struct txn *t, const struct version *v);
+void waiting_follow(struct txn *t);
 
 /*
  * It waits in that queue, of so many over all workers, for so long; false when

@@ -54,6 +54,12 @@ budget_take(struct tally *own)
 	return true;
 }
 
+void
+budget_give_back(struct tally *own)
+{
+	pay_back(own, BUDGET_ONE);
+}
+
 uint32_t
 budget_left(const struct tally *own)
 {

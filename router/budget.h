@@ -27,6 +27,8 @@ struct tally;
 void budget_pay(struct tally *own, unsigned worker, uint32_t share);
 /* One retry is made; false when there is none left. Any worker. */
 bool budget_take(struct tally *own);
+/* One that was taken is not made after all. Any worker. */
+void budget_give_back(struct tally *own);
 /* So many could be made now. Any thread. */
 uint32_t budget_left(const struct tally *own);
 

@@ -1,12 +1,6 @@
-/*
- * Patterns and matches. The only file that knows pcre2: codes are compiled
- * once and shared, what a match run needs is kept per thread.
- */
+/* Patterns and matches. */
 #include "router/match.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,33 +8,13 @@
 #include "base/cidr.h"
 #include "router/query.h"
 
-/*
- * What the regexes of one match may cost: backtracks, KiB of heap for the
- * interpreter, bytes of stack for compiled code. Together with
- * PATTERN_REGEX_MAX it is a few milliseconds at worst. As pcre2 does not tell
- * what a run has used, each begins with a small limit and gets more by
- * factors of REGEX_STEPS_MORE where that was not enough.
- */
-#define REGEX_STEPS	   350000u
-#define REGEX_STEPS_TEXT   1400000u /* for a text that is no value */
-#define REGEX_STEPS_WINDOW 40000u   /* for a part of one */
-#define REGEX_STEPS_FIRST  2048u
-#define REGEX_STEPS_MORE   4u
-#define REGEX_HEAP_KIB	   1024u
-#define REGEX_STACK_MIN	   (32u * 1024)
-#define REGEX_STACK_MAX	   (512u * 1024)
-
-/*
- * pcre2 counts its limit anew at each place where a match may begin, so the
- * walk to that place is made part of the pattern: the limit holds for all of
- * them together. What is found begins behind it.
- */
-#define REGEX_HEAD "(?s:.*?)\\K(?:"
-#define REGEX_TAIL ")"
+/* What the regexes of one match may cost together: 2 ms. */
+#define REGEX_STEPS	 100000u
+#define REGEX_STEPS_TEXT 500000u /* for a text that is no value */
 
 struct pattern {
 	enum pattern_kind kind;
-	pcre2_code *code; /* only with PATTERN_REGEX */
+	struct regex *regex; /* only with PATTERN_REGEX */
 	size_t len;
 	char text[];
 };
@@ -63,100 +37,6 @@ struct match {
 	struct test *tests;
 };
 
-/* One thread's own, from its first regex to its end. */
-struct runner {
-	pcre2_match_data *found;
-	pcre2_match_context *limits;
-	pcre2_jit_stack *stack;
-};
-
-static _Thread_local struct runner *runner;
-static pthread_key_t runner_key;
-static pthread_once_t runner_once = PTHREAD_ONCE_INIT;
-
-static void
-runner_free(void *arg)
-{
-	struct runner *r = arg;
-
-	pcre2_match_data_free(r->found);
-	pcre2_match_context_free(r->limits);
-	pcre2_jit_stack_free(r->stack);
-	free(r);
-}
-
-static void
-make_key(void)
-{
-	CHECK(pthread_key_create(&runner_key, runner_free) == 0);
-}
-
-static struct runner *
-runner_new(void)
-{
-	struct runner *r = calloc(1, sizeof *r);
-
-	if (r == NULL)
-		return NULL;
-	r->found = pcre2_match_data_create(1, NULL);
-	r->limits = pcre2_match_context_create(NULL);
-	r->stack =
-	    pcre2_jit_stack_create(REGEX_STACK_MIN, REGEX_STACK_MAX, NULL);
-	pthread_once(&runner_once, make_key);
-	if (r->found == NULL || r->limits == NULL || r->stack == NULL ||
-	    pthread_setspecific(runner_key, r) != 0)
-		goto fail;
-	pcre2_set_heap_limit(r->limits, REGEX_HEAP_KIB);
-	pcre2_jit_stack_assign(r->limits, NULL, r->stack);
-	return r;
-fail:
-	runner_free(r);
-	return NULL;
-}
-
-static pcre2_code *
-compile(const char *text, char *why, size_t why_size, size_t shift)
-{
-	unsigned char words[128];
-	PCRE2_SIZE at;
-	pcre2_code *code;
-	int error;
-
-	code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-	    PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &error, &at, NULL);
-	if (code != NULL)
-		return code;
-	pcre2_get_error_message(error, words, sizeof words);
-	snprintf(why, why_size, "%s at offset %zu", (const char *)words,
-	    at > shift ? (size_t)at - shift : 0);
-	return NULL;
-}
-
-static pcre2_code *
-regex_new(const char *text, char *why, size_t why_size)
-{
-	size_t size = sizeof REGEX_HEAD + strlen(text) + sizeof REGEX_TAIL;
-	pcre2_code *code = compile(text, why, why_size, 0);
-	char *whole;
-
-	/* Valid on its own: "a)(b" would be, too, between the parentheses. */
-	if (code == NULL)
-		return NULL;
-	pcre2_code_free(code);
-	whole = malloc(size);
-	if (whole == NULL) {
-		snprintf(why, why_size, "out of memory");
-		return NULL;
-	}
-	snprintf(whole, size, REGEX_HEAD "%s" REGEX_TAIL, text);
-	code = compile(whole, why, why_size, sizeof REGEX_HEAD - 1);
-	free(whole);
-	/* Where it cannot be compiled further the interpreter does as well. */
-	if (code != NULL)
-		pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	return code;
-}
-
 struct pattern *
 pattern_new(
     enum pattern_kind kind, const char *text, char *why, size_t why_size)
@@ -169,11 +49,11 @@ pattern_new(
 		return NULL;
 	}
 	p->kind = kind;
-	p->code = NULL;
+	p->regex = NULL;
 	p->len = len;
 	memcpy(p->text, text, len + 1);
 	if (kind == PATTERN_REGEX &&
-	    (p->code = regex_new(text, why, why_size)) == NULL) {
+	    (p->regex = regex_new(text, why, why_size)) == NULL) {
 		free(p);
 		return NULL;
 	}
@@ -185,41 +65,8 @@ pattern_free(struct pattern *p)
 {
 	if (p == NULL)
 		return;
-	pcre2_code_free(p->code);
+	regex_free(p->regex);
 	free(p);
-}
-
-/*
- * Looks from a place on. Takes what it costs from *steps; below 0 when there
- * is nothing, else the runner knows where.
- */
-static int
-regex_run(const struct pattern *p, struct span value, size_t from,
-    uint32_t options, uint32_t *steps)
-{
-	const char *subject = value.p != NULL ? value.p : "";
-	uint32_t limit = REGEX_STEPS_FIRST;
-	int found;
-
-	if (runner == NULL && (runner = runner_new()) == NULL)
-		return PCRE2_ERROR_NOMEMORY;
-	for (; *steps > 0; limit *= REGEX_STEPS_MORE) {
-		if (limit > *steps)
-			limit = *steps;
-		*steps -= limit;
-		pcre2_set_match_limit(runner->limits, limit);
-		found = pcre2_match(p->code, (PCRE2_SPTR)subject, value.n, from,
-		    options, runner->found, runner->limits);
-		if (found != PCRE2_ERROR_MATCHLIMIT)
-			return found;
-	}
-	return PCRE2_ERROR_MATCHLIMIT;
-}
-
-static bool
-regex_test(const struct pattern *p, struct span value, uint32_t *steps)
-{
-	return regex_run(p, value, 0, 0, steps) >= 0;
 }
 
 static bool
@@ -237,7 +84,8 @@ test_value(const struct pattern *p, struct span value, uint32_t *steps)
 		return text.n == 0 || span_find(value, text) != NULL;
 	case PATTERN_REGEX:
 		return value.n <= PATTERN_REGEX_MAX &&
-		       regex_test(p, value, steps);
+		       regex_search(p->regex, value, 0, false, steps, NULL) ==
+			   REGEX_MATCHES;
 	case PATTERN_PRESENT:
 		return true;
 	}
@@ -252,25 +100,25 @@ pattern_test(const struct pattern *p, struct span value)
 	return test_value(p, value, &steps);
 }
 
-bool
+enum regex_verdict
 pattern_find(const struct pattern *p, struct span text)
 {
 	uint32_t steps = REGEX_STEPS_TEXT;
 
 	CHECK(p->kind == PATTERN_REGEX);
-	return regex_test(p, text, &steps);
+	return regex_search(p->regex, text, 0, false, &steps, NULL);
 }
 
 bool
-pattern_in_window(
-    const struct pattern *p, struct span window, size_t from, size_t until)
+pattern_in_window(const struct pattern *p, struct span window, size_t from,
+    size_t until, uint32_t *steps)
 {
-	uint32_t steps = REGEX_STEPS_WINDOW;
+	size_t begin;
 
 	CHECK(p->kind == PATTERN_REGEX && from <= window.n);
-	return regex_run(p, window, from, until > window.n ? 0 : PCRE2_NOTEOL,
-		   &steps) >= 0 &&
-	       pcre2_get_ovector_pointer(runner->found)[0] < until;
+	return regex_search(p->regex, window, from, until <= window.n, steps,
+		   &begin) == REGEX_MATCHES &&
+	       begin < until;
 }
 
 const char *

@@ -11,6 +11,7 @@
 
 #include "base/field.h"
 #include "base/span.h"
+#include "router/regex.h"
 
 /* What a request decides on; borrowed, valid while it is being routed. */
 struct request {
@@ -51,22 +52,23 @@ struct pattern *pattern_new(
 void pattern_free(struct pattern *p);
 /*
  * A regex may occur anywhere in the value. It does not match a value longer
- * than PATTERN_REGEX_MAX, nor one on which it exceeds its match limit.
+ * than PATTERN_REGEX_MAX, nor one that costs it more than 100,000 steps, which
+ * are 2 ms.
  */
 bool pattern_test(const struct pattern *p, struct span value);
 /*
- * The same for a regex and a text of any length, such as a body, with a match
- * limit four times as high: ten milliseconds at worst, so not for workers.
+ * Of a regex, in a text of any length, such as a body; five times as many
+ * steps: ten milliseconds at worst, so not for workers.
  */
-bool pattern_find(const struct pattern *p, struct span text);
+enum regex_verdict pattern_find(const struct pattern *p, struct span text);
 /*
  * The same for a part of a longer text: whether a match begins in it, from
  * `from` bytes on, which are what came before, and before `until`. With until
- * beyond its end the text ends there, too. For a window of 2 KiB it takes a
- * few milliseconds at worst.
+ * beyond its end the text ends there, too. Takes what it costs from *steps;
+ * once there are none left, nothing is found.
  */
-bool pattern_in_window(
-    const struct pattern *p, struct span window, size_t from, size_t until);
+bool pattern_in_window(const struct pattern *p, struct span window, size_t from,
+    size_t until, uint32_t *steps);
 const char *pattern_text(const struct pattern *p);
 enum pattern_kind pattern_kind(const struct pattern *p);
 

@@ -164,6 +164,8 @@ def test_removal_drains_and_fails_no_request(dns, named, farm, loop):
         (reason,) = [x["reason"] for x in p.version("v1")["pods"]
                      if x["state"] == "draining"]
         assert reason == "no name resolves to it any longer"
+        assert {k: x["source"] for k, x in details(p).items()} == {
+            "127.0.0.1": "name", "127.0.0.2": "name"}
         load.wait(200)
         load.stop()
         assert load.failures() == []

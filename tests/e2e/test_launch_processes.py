@@ -8,7 +8,7 @@ import statistics
 import time
 
 from client import Load, get
-from harness import BIN, SAN, wait_for
+from harness import BIN, PATIENCE, SAN, wait_for
 from launching import (SCRIPT, PYTHON, Asking, app, below, config, counts, guard, kill,
                        pods_of, processes, script, shell, up, wait_gone,
                        wait_up)
@@ -84,6 +84,17 @@ def test_a_process_that_never_listens(proxy):
     assert p.version("v1")["pods"] == []
     wait_for(lambda: len([c for c in below(p.process.pid)]) <= 4,
              "none is left over")
+
+
+def test_sigterm_reaches_all_of_the_family(proxy):
+    """Each ends by it, wherever it is: nobody waits for the grace time."""
+    p = proxy(config({"v1": shell(FAMILY, **FAST, grace="1h")}))
+    every = family(p)
+    p.signal(signal.SIGTERM)
+    wait_gone(every, "all of them have ended")
+    assert p.process.wait(PATIENCE) == 0
+    assert "its grace time is over" not in p.stderr()
+    p.process = None
 
 
 def test_sigterm_then_sigkill(proxy):

@@ -126,6 +126,22 @@ def test_each_verb_by_api(shop, app):
     assert code == 404 and address(extra) in body["error"]
 
 
+def test_empty_words(shop, app):
+    """As scripts have them whose variables are not set."""
+    p = shop({"v1": [app("1").port]})
+    for words, expected in [
+            (("pod", "drain", "shop", "v1", ""), "ADDRESS"),
+            (("pod", "add", "shop", "v1", ""), "ADDRESS"),
+            (("pod", "list", "shop", ""), "VERSION"),
+            (("pod", "list", "", "v1"), "SERVICE"),
+            (("status", ""), "SERVICE"),
+            (("rollout", "status", ""), "SERVICE"),
+            (("weight", "shop", "v1=1", ""), "VERSION=WEIGHT")]:
+        done = p.cli(*words)
+        assert done.returncode == 2
+        assert f'expected {expected}, found ""' in done.stderr, done.stderr
+
+
 def test_what_is_wrong_is_said(shop, app):
     one = app("1").port
     p = shop({"v1": [one]})
@@ -139,6 +155,17 @@ def test_what_is_wrong_is_said(shop, app):
             (409, "POST", path(), {"address": address(one)},
              "is there already"),
             (400, "POST", path(), {"address": "shop.test:80"}, "shop.test"),
+            (400, "POST", path(), {"address": "0.0.0.0:80"},
+             "of one machine, not the unspecified one"),
+            (400, "POST", path(), {"address": "[::]:80"}, "unspecified"),
+            (400, "POST", path(), {"address": "[::ffff:0.0.0.0]:80"},
+             "unspecified"),
+            (400, "POST", path(), {"address": "224.0.0.1:80"}, "multicast"),
+            (400, "POST", path(), {"address": "[ff02::1]:80"}, "multicast"),
+            (400, "POST", path(), {"address": "255.255.255.255:80"},
+             "broadcast"),
+            (400, "POST", path(), {"address": "10.0.0.1:0"},
+             "an address such as 10.0.0.1:8000"),
             (400, "POST", path(), {"address": 8000}, "expected an object"),
             (400, "POST", path(), [], "expected an object"),
             (400, "POST", path(), {}, "expected an object"),

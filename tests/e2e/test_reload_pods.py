@@ -49,6 +49,7 @@ def test_one_that_goes_is_shown_until_it_is_empty(shop, gate, app):
         assert found[slow.port]["state"] == "draining"
         assert found[slow.port]["inflight"] == 1
         assert found[slow.port]["reason"] == GONE
+        assert found[slow.port]["source"] == "file"
         # not one request more
         load = Load(p.port, 4, 40).run()
         assert load.versions() == {"new": 40}

@@ -12,7 +12,7 @@ PURE = ["strategies", "router"]
 
 # A header, and the files or folders that may include it.
 THIRD_PARTY = {
-    r"pcre2\.h": ["router/match.c"],
+    r"pcre2\.h": ["router/regex.c"],
     r"yaml\.h": ["conf/yaml.c"],
     r"event2/.*|event\.h|evhttp\.h": ["proxy/", "control/", "admin/", "cli/",
                                       "bench/", "load/"],

@@ -239,6 +239,44 @@ test_ip_without_room(void **state)
 	assert_string_equal(ip, "");
 }
 
+static void
+test_peer_faults(void **state)
+{
+	static const struct {
+		const char *text, *word; /* NULL: it may be a peer */
+	} rows[] = {
+	    {"0.0.0.0:80", "unspecified"},
+	    {"0.0.0.1:80", NULL},
+	    {"127.0.0.1:80", NULL},
+	    {"223.255.255.255:80", NULL},
+	    {"224.0.0.0:80", "multicast"},
+	    {"239.255.255.255:80", "multicast"},
+	    {"240.0.0.1:80", NULL},
+	    {"255.255.255.255:80", "broadcast"},
+	    {"[::]:80", "unspecified"},
+	    {"[::1]:80", NULL},
+	    {"[fe80::1]:80", NULL},
+	    {"[ff02::1]:80", "multicast"},
+	    {"[::ffff:0.0.0.0]:80", "unspecified"},
+	    {"[::ffff:224.0.0.1]:80", "multicast"},
+	    {"[::ffff:127.0.0.1]:80", NULL},
+	    {"unix:/run/a.sock", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address a;
+		const char *fault;
+
+		assert_true(address_parse(span_of(rows[i].text), &a));
+		fault = address_peer_fault(&a);
+		if (rows[i].word == NULL
+			? fault != NULL
+			: fault == NULL || strstr(fault, rows[i].word) == NULL)
+			fail_msg("%s: %s", rows[i].text, fault);
+	}
+}
+
 int
 main(void)
 {
@@ -250,6 +288,7 @@ main(void)
 	    cmocka_unit_test(test_unix_faults),
 	    cmocka_unit_test(test_set_port),
 	    cmocka_unit_test(test_ip_without_room),
+	    cmocka_unit_test(test_peer_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,17 @@ static const struct row versions[] = {
     {TOP "services: {s: {versions: {v1: {pods: [127.0.0.1:1, "
 	 "{address: 127.0.0.1:1, weight: 3}]}}}}\n",
 	"2:52: duplicate address \"127.0.0.1:1\", first on line 2\n"},
+    {TOP "services: {s: {versions: {v1: {pods: [0.0.0.0:80, '[::]:80', "
+	 "{address: 224.0.0.1:80}, 255.255.255.255:1, 10.0.0.1:0]}}}}\n",
+	"2:39: expected an address of one machine, not the unspecified one, "
+	"found \"0.0.0.0:80\"\n"
+	"2:51: expected an address of one machine, not the unspecified one, "
+	"found \"[::]:80\"\n"
+	"2:72: expected an address of one machine, not one of multicast, "
+	"found \"224.0.0.1:80\"\n"
+	"2:87: expected an address of one machine, not that of broadcast, "
+	"found \"255.255.255.255:1\"\n"
+	"2:106: " WANT_POD "\"10.0.0.1:0\"\n"},
     {TOP "services: {s: {versions: {v1: {pods: [{weight: 3}]}}}}\n",
 	"2:39: missing key \"address\"\n"},
     {TOP "services: {s: {versions: {v1: {pods: [{address: 127.0.0.1:1, "

@@ -68,6 +68,9 @@ static const struct row launch_keys[] = {
 	"\"localhost\"\n"
 	"9:18: expected a range of ports such as 20000-29999, found "
 	"\"80-70\"\n"},
+    {L COMMAND "          address: 0.0.0.0\n",
+	"8:20: expected an address of one machine, not the unspecified one, "
+	"found \"0.0.0.0\"\n"},
     {L COMMAND "          address: unix:/x\n          ports: 0-70000\n",
 	"8:20: expected an IP address such as 127.0.0.1 or ::1, found "
 	"\"unix:/x\"\n"

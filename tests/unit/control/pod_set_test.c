@@ -219,6 +219,12 @@ test_names(void **state)
 	expect_now(s, "1 5 6 7");
 	assert_int_equal(resolves(s, "b", ""), 1);
 	expect_now(s, "1 5 6- 7-");
+	assert_int_equal(pod_member_source(member(s, 1)), POD_BY_FILE);
+	assert_int_equal(pod_member_source(member(s, 5)), POD_BY_NAME);
+	assert_int_equal(pod_member_source(member(s, 6)), POD_BY_NAME);
+	/* what another name says of it changes nothing */
+	assert_int_equal(resolves(s, "a", "5"), 0);
+	assert_int_equal(pod_member_source(member(s, 6)), POD_BY_NAME);
 	/* And is welcome while it leaves. */
 	assert_int_equal(resolves(s, "b", "7"), 1);
 	expect_now(s, "1 5 6- 7");

@@ -96,6 +96,10 @@ test_charges(void **state)
 	assert_int_equal(retry_judge(&r, CONNECT, 0, true), RETRY_YES);
 	assert_int_equal(retry_judge(&r, CONNECT, 0, true), RETRY_YES);
 	assert_int_equal(budget_left(own), all - 2);
+	retry_unjudge(&r);
+	assert_int_equal(budget_left(own), all - 1);
+	assert_int_equal(retry_judge(&r, CONNECT, 0, true), RETRY_YES);
+	assert_int_equal(budget_left(own), all - 2);
 	assert_int_equal(retry_judge(&r, CONNECT, 0, true), RETRY_NO);
 	retry_end(&r);
 	for (int i = 0; i < 5; i++) { /* the requests behind it pay */

@@ -67,6 +67,25 @@ test_requests_pay(void **state)
 	tally_drop(t);
 }
 
+/* It is as if it had not been taken, and never more than that. */
+static void
+test_given_back(void **state)
+{
+	struct tally *t = make();
+
+	(void)state;
+	while (budget_take(t))
+		;
+	budget_give_back(t);
+	assert_int_equal(budget_left(t), 1);
+	assert_true(budget_take(t));
+	assert_false(budget_take(t));
+	for (unsigned i = 0; i < ALL; i++)
+		budget_give_back(t);
+	assert_int_equal(budget_left(t), ALL);
+	tally_drop(t);
+}
+
 static void
 test_nothing_is_saved(void **state)
 {
@@ -258,6 +277,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_pot),
 	    cmocka_unit_test(test_requests_pay),
+	    cmocka_unit_test(test_given_back),
 	    cmocka_unit_test(test_nothing_is_saved),
 	    cmocka_unit_test(test_a_share_of_nothing),
 	    cmocka_unit_test(test_the_bound_holds_for_all_at_once),

@@ -42,6 +42,11 @@ test_costly_regex(void **state)
 	    "(?:a|b)*[!]f",
 	    "(.*)(.*)(.*)(.*)[!]f",
 	    "(a*)*[!]f",
+	    "a*[bc]",
+	    "a*a*[bc]",
+	    "(.*)\\1[bc]",
+	    "\\w*\\d*\\w*[.,]",
+	    "(.*a){20}[bc]",
 	    "a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?aaaaaaaaaaaaaaaaaaaa[!]f",
 	};
 	static char value[PATTERN_REGEX_MAX];
