@@ -263,6 +263,17 @@ drains_any(const struct drains *all, const struct pod_set *set)
 	return false;
 }
 
+bool
+drain_remove(struct pod *pod)
+{
+	struct pod_drain *d = pod->drain;
+
+	if (d == NULL || (!d->removing && d->state == DRAIN_CUTTING))
+		return false;
+	d->removing = true;
+	return true;
+}
+
 struct waiters *
 drain_waiters(struct pod *pod)
 {

@@ -67,6 +67,11 @@ struct pod *drains_find(const struct drains *all, const struct pod_set *set,
     const struct address *address);
 /* Whether one of the set is under way. */
 bool drains_any(const struct drains *all, const struct pod_set *set);
+/*
+ * One that is under way goes on as it is, but the pod is to go at its end.
+ * False: none is, or workers are being told to cut less than that needs.
+ */
+bool drain_remove(struct pod *pod);
 /* Who waits for the end of this one; NULL when it is not under way. */
 struct waiters *drain_waiters(struct pod *pod);
 /* It is under way, and the pod goes at its end. */

@@ -327,15 +327,20 @@ pods_set_order(struct pods *p, const struct pod_set *set,
 }
 
 void
+pods_see_off(struct pods *p, struct pod_set *set, struct pod *pod)
+{
+	if (!drain_remove(pod) &&
+	    drain_begin(p->drains, set, pod, true, pods_timeout(p)) < 0)
+		log_error("pod %s: no memory to drain it", pod->address.text);
+}
+
+void
 pods_sync_pod(struct pods *p, struct pod_set *set, const struct service *s,
     const struct pod_member *m, struct pod *pod, const char *why)
 {
 	if (m->leaving) {
 		pods_set_order(p, set, s, pod, POD_ORDER_DRAIN, why);
-		if (!drain_removes(pod) &&
-		    drain_begin(p->drains, set, pod, true, pods_timeout(p)) < 0)
-			log_error(
-			    "pod %s: no memory to drain it", pod->address.text);
+		pods_see_off(p, set, pod);
 		return;
 	}
 	if (drain_removes(pod))

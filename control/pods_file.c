@@ -166,9 +166,7 @@ part_pod(struct pods *p, struct pod_set *set, struct pod *pod)
 	pod->order = POD_ORDER_DRAIN;
 	roster_part(p->parts.roster, pod_set_service(set), pod_set_version(set),
 	    pod, "its version is gone");
-	if (!drain_removes(pod) &&
-	    drain_begin(p->drains, set, pod, true, pods_timeout(p)) < 0)
-		log_error("pod %s: no memory to drain it", pod->address.text);
+	pods_see_off(p, set, pod);
 }
 
 /*
@@ -216,6 +214,25 @@ pods_parted(struct pods *p, const struct pod_set *set)
 	return true;
 }
 
+/* The file has other pods now, and none of them takes requests yet. */
+static void
+warn_of_gap(const struct pod_set *set, const struct plan *before,
+    const struct plan *now)
+{
+	const char *service = pod_set_service(set);
+	const char *name = pod_set_version(set);
+	const struct service *s = plan_service(before, service);
+	const struct version *was = s != NULL ? service_version(s, name) : NULL;
+	const struct version *made =
+	    service_version(plan_service(now, service), name);
+
+	if (was != NULL && was->nready > 0 && made->nready == 0)
+		log_warn("%s/%s: no pod of before is in the file, and no other "
+			 "one is up yet: until then `empty` says where "
+			 "requests go",
+		    service, name);
+}
+
 /* The set has what the file has, and the pods do what follows. */
 static int
 file_set(struct pods *p, const struct filed *f, const struct plan *before)
@@ -224,9 +241,11 @@ file_set(struct pods *p, const struct filed *f, const struct plan *before)
 
 	if (set == NULL || pod_set_file(set, f->pods, f->weights, f->npods) < 0)
 		return -1;
-	if (before != NULL)
+	if (before != NULL) {
 		pods_tell_joined(
 		    p, set, before, publish_current(p->parts.publish));
+		warn_of_gap(set, before, publish_current(p->parts.publish));
+	}
 	return pods_sync_set(p, set, GONE);
 }
 

@@ -56,6 +56,9 @@ void pods_dirty(struct pods *p, struct pod_set *set);
 /* timeouts.drain, in ms. */
 uint32_t pods_timeout(const struct pods *p);
 
+/* It drains, for as long as it was given before or else that, and is gone. */
+void pods_see_off(struct pods *p, struct pod_set *set, struct pod *pod);
+
 /* What the last file had that is not in force. */
 void pods_forget_file(struct pods *p);
 

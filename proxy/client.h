@@ -46,6 +46,11 @@ struct client_ops {
 	void (*watch)(struct client *c, bool waits);
 	/* Cut the response short; the txn is forgotten. */
 	void (*reset)(struct client *c, enum err reason);
+	/*
+	 * The tunnel is over, whatever the client still sends: it sees an end,
+	 * not a break; the txn is forgotten.
+	 */
+	void (*end_tunnel)(struct client *c);
 };
 
 #define CLIENT_MAGIC 0xc11e0001u

@@ -188,6 +188,16 @@ ch1_reset(struct client *base, enum err reason)
 	ch1_close(c);
 }
 
+static void
+ch1_end_tunnel(struct client *base)
+{
+	struct client_h1 *c = ch1_of(base);
+
+	c->txn = NULL;
+	if (c->state != CH1_CLOSED)
+		ch1_finish(c, c->ended);
+}
+
 const struct client_ops ch1_ops = {
     .send_head = ch1_send_head,
     .send_data = ch1_send_data,
@@ -197,4 +207,5 @@ const struct client_ops ch1_ops = {
     .resume = ch1_resume,
     .watch = ch1_watch,
     .reset = ch1_reset,
+    .end_tunnel = ch1_end_tunnel,
 };

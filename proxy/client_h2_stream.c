@@ -182,6 +182,22 @@ h2_reset(struct client *base, enum err reason)
 	h2_link_order(&s->h2->link);
 }
 
+static void
+h2_end_tunnel(struct client *base)
+{
+	struct h2_stream *s = stream_of(base);
+
+	s->txn = NULL;
+	if (s->closed)
+		return;
+	s->tunnel = false; /* an answer before the end of its request */
+	if (!s->out.ended)
+		h2_send_end(base, NULL);
+	else if (!h2_body_waits(&s->out))
+		h2_stream_reset(s, NGHTTP2_NO_ERROR);
+	h2_stream_deliver(s);
+}
+
 const struct client_ops h2_stream_ops = {
     .send_head = h2_send_head,
     .send_data = h2_send_data,
@@ -190,6 +206,7 @@ const struct client_ops h2_stream_ops = {
     .pause = h2_pause,
     .resume = h2_resume,
     .reset = h2_reset,
+    .end_tunnel = h2_end_tunnel,
 };
 
 void

@@ -233,6 +233,8 @@ txn_connect(struct txn *t)
 		parking_enter(t, NULL);
 		return;
 	}
+	if (t->tried_us != 0 && !t->mirrored && !waiting_keep_up(t))
+		return;
 	switch (try_in_turn(t)) {
 	case LACK_NOTHING:
 		return;

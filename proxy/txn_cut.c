@@ -7,28 +7,14 @@
 #include "proxy/worker_state.h"
 #include "router/pod.h"
 
-/*
- * As if the pod had closed its direction: the client sees an end, not a
- * break, and what it still sends goes nowhere.
- */
 static void
 cut_tunnel(struct txn *t)
 {
 	struct client *c = t->relay.client;
-	struct upstream *u = t->relay.upstream;
-	bool told = t->pod_ended;
 
-	txn_leave_pod(t);
-	if (u != NULL)
-		u->ops->close(u);
-	t->pod_ended = true;
 	t->reason = ERR_POD_REMOVED;
-	if (t->request_done)
-		txn_end(t);
-	else
-		c->ops->resume(c); /* it may have waited for the pod */
-	if (!told)
-		c->ops->send_end(c, NULL);
+	txn_end(t);
+	c->ops->end_tunnel(c);
 }
 
 static void

@@ -1,6 +1,8 @@
 /* Mirrored requests: their begin, their body, their end. */
 #include "proxy/txn_mirror.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "conf/settings.h"
 #include "proxy/client.h"
@@ -83,6 +85,18 @@ skip(const struct txn *t, enum mirror_skip why)
 	mirror_skip(t->service->mirror, t->worker->index, why);
 }
 
+/* A reload may have taken its version away since it was made. */
+static bool
+is_wanted(const struct txn *copy)
+{
+	const struct plan_use *now = copy->worker->plan;
+	const struct service *s = plan_service(now->plan, copy->service->name);
+
+	return copy->plan == now ||
+	       (s != NULL && s->mirror != NULL &&
+		   strcmp(s->mirror->to.name, copy->version->name) == 0);
+}
+
 /* The copy begins, or is cut: in no callback of anybody's. */
 static void
 on_kick(struct kick *k)
@@ -99,7 +113,10 @@ on_kick(struct kick *k)
 		copy->started_us = loop_now(l);
 		copy->request_done = true;
 		txn_go(copy, TXN_CHOOSE);
-		txn_connect(copy);
+		if (is_wanted(copy))
+			txn_connect(copy);
+		else
+			txn_reply(copy, ERR_POD_REMOVED);
 	} else {
 		txn_request_failed(copy, ERR_RESPONSE_TIMEOUT);
 	}

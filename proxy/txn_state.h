@@ -86,7 +86,7 @@ struct txn {
 	bool pod_ended : 1;	/* its direction of a tunnel */
 	bool pod_counted : 1;	/* in the pod's requests in flight */
 	bool fresh : 1;		/* no more idle connections for this one */
-	bool version_lost : 1;	/* it waits for one that is no more */
+	bool version_lost : 1;	/* the worker's plan has it no more */
 	bool grpc : 1;		/* its trailers may have a grpc-status */
 	bool mirrored : 1;	/* a copy; its version counts for the mirror */
 	struct soft_error soft; /* whether the answer only looks good */

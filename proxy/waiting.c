@@ -87,6 +87,22 @@ may_be_stable(const struct txn *t)
 	return ruleset_empty_stable(s->rules, t->rule, s->terms->empty_stable);
 }
 
+/* To the stable version of the worker's plan; false: it may not, or cannot. */
+static bool
+take_stable(struct txn *t)
+{
+	const struct service *s =
+	    plan_service(t->worker->plan->plan, t->service->name);
+
+	if (s == NULL || s->versions[s->stable].nready == 0 ||
+	    !may_be_stable(t))
+		return false;
+	follow(t, s, &s->versions[s->stable]);
+	t->stuck = NULL;
+	t->chosen = CHOICE_STABLE;
+	return true;
+}
+
 /*
  * Its version has no ready pod any more, or its service is closed: it goes
  * where it would have gone if it came now. False when it has some.
@@ -94,8 +110,6 @@ may_be_stable(const struct txn *t)
 static bool
 go_elsewhere(struct txn *t)
 {
-	const struct service *s;
-
 	if (parking_is_due(t)) {
 		txn_go(t, TXN_CHOOSE);
 		parking_enter(t, NULL);
@@ -104,17 +118,22 @@ go_elsewhere(struct txn *t)
 	if (!t->version_lost && t->version->nready > 0)
 		return false;
 	txn_go(t, TXN_CHOOSE);
-	s = plan_service(t->worker->plan->plan, t->service->name);
-	if (s == NULL || s->versions[s->stable].nready == 0 ||
-	    !may_be_stable(t)) {
+	if (take_stable(t))
+		txn_connect(t);
+	else
 		refuse(t, ERR_NO_POD);
-		return true;
-	}
-	follow(t, s, &s->versions[s->stable]);
-	t->stuck = NULL;
-	t->chosen = CHOICE_STABLE;
-	txn_connect(t);
 	return true;
+}
+
+bool
+waiting_keep_up(struct txn *t)
+{
+	if (is_behind(t))
+		catch_up(t);
+	if (!t->version_lost || take_stable(t))
+		return true;
+	refuse(t, ERR_NO_POD);
+	return false;
 }
 
 static enum pick_lack

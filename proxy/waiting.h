@@ -40,6 +40,12 @@ bool waiting_is_free(const struct txn *t);
 void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
 /*
+ * One that was tried before goes on by the worker's plan: the pods of the plan
+ * that it came by may be gone. Without its version it goes where `empty` says;
+ * false: nowhere, which is answered.
+ */
+bool waiting_keep_up(struct txn *t);
+/*
  * It waits for that version from now on, while it is at a pod still, which it
  * leaves next; or false, and nothing is changed. Once it has left, and its
  * version is the one it waits for, it goes on by the worker's plan.

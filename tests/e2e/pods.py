@@ -197,6 +197,9 @@ class Gate:
     def open(self):
         self.loop.loop.call_soon_threadsafe(self.event.set)
 
+    def close(self):
+        self.loop.loop.call_soon_threadsafe(self.event.clear)
+
 
 class WebSocketPod:
     """Echoes; the paths of `handlers` do something else."""

@@ -9,7 +9,7 @@ import launching
 from client import Client, Load, get, request
 from harness import PATIENCE, UnixConnection, service, wait_for
 from launching import Asking, config, pods_of, wait_up
-from test_pod_verbs import address, ask_slowly, listed, state
+from test_pod_verbs import Later, address, ask_slowly, listed, state
 from test_reload import reload
 
 def with_shop(p, versions, drain=None, **options):
@@ -188,3 +188,107 @@ def test_launched_pods_live_until_they_are_empty(proxy):
     log = p.stderr()
     assert log.index(f"{address(port)}: drained") < log.index(
         "exited with status 0")
+
+
+# Requests that were there before
+
+def breaking(gate):
+    """Makes that pod break off what it holds once it is opened."""
+    async def respond(asked):
+        if asked.target != "/slow":
+            return await type(gate).respond(gate, asked)
+        await gate.event.wait()
+        return None
+    gate.pod.respond = respond
+    return gate
+
+
+def test_a_retry_goes_to_the_pods_of_the_new_file(shop, gate, pod, app):
+    slow, old, new = breaking(gate()), pod(), app("new").port
+    p = shop({"v1": [slow.port]}, service={
+        "retry": {"attempts": 1, "on": ["connect", "reset"]}})
+    with ask_slowly(p, slow.port) as c:
+        reload(p, with_shop(p, {"v1": [slow.port, old.port]}))
+        reload(p, with_shop(p, {"v1": [new]}))
+        slow.open()
+        got = c.response()
+        assert (got.status, got.json()["appVersion"]) == (200, "new")
+    assert old.asked == []
+
+
+def test_a_retry_without_its_version_goes_where_empty_says(shop, gate, app):
+    slow, other = breaking(gate()), app("2").port
+    for empty, status in (("stable", 200), ("503", 503)):
+        slow.close()
+        p = shop({"v1": [slow.port], "v2": [other]}, service={
+            "weights": {"v1": 1, "v2": 0}, "empty": empty})
+        with ask_slowly(p, slow.port) as c:
+            reload(p, with_shop(p, {"v2": [other]}, empty=empty))
+            slow.open()
+            assert c.response().status == status
+        wait_for(lambda: len(moves(p, slow.port, 2)) == 2, "it has gone")
+
+
+def test_a_copy_does_not_go_to_a_version_that_has_left(shop, pod, app):
+    one, two = app("1").port, pod()
+    p = shop({"v1": [one], "v2": [two.port]}, service={
+        "weights": {"v1": 1, "v2": 0}, "mirror": {"version": "v2"}})
+    with Client(p.port) as c:
+        c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+        wait_for(lambda: listed(p)[one]["inflight"] == 1, "it is under way")
+        reload(p, with_shop(p, {"v1": [one]}))
+        c.send(b"cd")
+        assert c.response().status == 200
+    assert moves(p, two.port, 2)[1][:3] == ("v2", "draining", "gone")
+    assert two.asked == []
+
+
+def test_a_drain_keeps_its_own_deadline(shop, ws_pod, app):
+    p = shop({"v1": [ws_pod.port]}, config={"timeouts": {"drain": "1h"}})
+
+    async def talk():
+        async with websockets.connect(f"ws://127.0.0.1:{p.port}/") as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+            waits = Later(p, "pod", "drain", "shop", "v1",
+                          address(ws_pod.port), "--wait", "--timeout", "1s")
+            await asyncio.to_thread(
+                wait_for, lambda: state(p, ws_pod.port) == "draining",
+                "it drains")
+            await asyncio.to_thread(reload, p, with_shop(
+                p, {"v1": [app("2").port]}))
+            await asyncio.wait_for(ws.wait_closed(), PATIENCE)
+            return waits.wait()
+    assert "1 cut" in asyncio.run(talk()).stdout
+    assert moves(p, ws_pod.port, 2)[1][2:] == ("gone", "drain timeout")
+
+
+def test_a_tunnel_that_was_cut_leaves_no_connection(shop, pod, app):
+    """Its client neither closes nor stops sending."""
+    async def upgrade(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\n"
+                     b"Upgrade: x\r\n\r\n")
+        await reader.read()
+    old = pod(raw=upgrade)
+    p = shop({"v1": [old.port]})
+    with Client(p.port) as c:
+        c.send(request(fields=[("Connection", "Upgrade"), ("Upgrade", "x")]))
+        assert c.head().status == 101
+        reload(p, with_shop(p, {"v1": [app("2").port]}, drain="50ms"))
+
+        def is_gone():
+            try:
+                c.socket.send(b"more")
+            except OSError:
+                return True
+            return False
+        wait_for(is_gone, "its connection is gone")
+    assert sum(p.metrics()["shunt_connections"].values()) == 0
+
+
+def test_a_gap_is_warned_of(shop, app, ports):
+    p = shop({"v1": [app("1").port]}, service={"health": {"path": "/"}})
+    p.wait_pods("v1", up=1)
+    reload(p, with_shop(p, {"v1": [ports.reserve()]}, health={"path": "/"}))
+    assert "shop/v1: no pod of before is in the file" in p.stderr()
