@@ -485,6 +485,9 @@ def test_websockets_over_http2_end_at_the_deadline(shop, ws_pod):
             "DELETE", path(port=ws_pod.port, query="?wait=1&timeout=50ms"))
         assert code == 200 and body["cut"] == 1
         assert s.recv() is None  # an end, after all that came before
+        # What the client still sends would go nowhere: it is told so.
+        c.until(lambda: s.reply.reset is not None, "its stream is closed")
+        assert s.reply.reset == 0
         # The connection lives on.
         assert c.ask().status == 503
     wait_for(lambda: ws_pod.open == 0, "the pod's side has ended, too")
