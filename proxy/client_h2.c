@@ -32,20 +32,6 @@ now_of(const struct client_h2 *c)
 	return loop_now(session_loop(&c->session));
 }
 
-static void
-look_at(struct client_h2 *c, uint64_t us)
-{
-	c->due_us = us;
-	conn_deadline(c->session.conn, us);
-}
-
-void
-client_h2_due(struct client_h2 *c, uint64_t us)
-{
-	if (c->due_us == 0 || c->due_us > us)
-		look_at(c, us);
-}
-
 void
 client_h2_idle(struct client_h2 *c)
 {
@@ -55,7 +41,7 @@ client_h2_idle(struct client_h2 *c)
 	if (c->draining) /* however busy it is, the end is not put off */
 		client_h2_due(c, now + LEAVE_US);
 	else
-		look_at(c, now + REST_US);
+		client_h2_look_at(c, now + REST_US);
 }
 
 /* It has been without streams for a while: true when that is too long. */
@@ -68,7 +54,7 @@ idle_too_long(struct client_h2 *c)
 	if (now_of(c) >= end_us)
 		return true;
 	h2_link_rest(&c->link);
-	look_at(c, end_us);
+	client_h2_look_at(c, end_us);
 	return false;
 }
 

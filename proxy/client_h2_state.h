@@ -69,7 +69,8 @@ struct h2_stream {
 
 extern const struct client_ops h2_stream_ops;
 
-/* The connection has to be looked at then, if not before. */
+/* The connection has to be looked at then; and: if not before. */
+void client_h2_look_at(struct client_h2 *c, uint64_t us);
 void client_h2_due(struct client_h2 *c, uint64_t us);
 /* It has no streams now, and may stay for a while. */
 void client_h2_idle(struct client_h2 *c);

@@ -10,7 +10,6 @@ FOLDERS = ["base", "strategies", "router", "conf", "proxy"]
 # Each is one machine in several rooms, too large for one file.
 CIRCLES = [
     {"conf/read_match.c", "conf/read_rules.c"},
-    {"proxy/client_h2.c", "proxy/client_h2_stream.c"},
     {"proxy/conn.c", "proxy/conn_send.c", "proxy/conn_tls.c"},
     {"proxy/parking.c", "proxy/txn.c", "proxy/txn_attempt.c",
      "proxy/txn_life.c", "proxy/txn_mirror.c", "proxy/waiting.c"},
