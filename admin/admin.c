@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -93,6 +94,17 @@ start_resume(struct admin *a)
 	return event_add(a->resume, &every);
 }
 
+/*
+ * One that closes its socket itself, when it polls it no longer. evhttp closes
+ * it before: by then a worker may have accepted another one of that number.
+ */
+static struct bufferevent *
+new_requester(struct event_base *base, void *arg)
+{
+	(void)arg;
+	return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+}
+
 /* The fd is evhttp's afterwards, also on failure. */
 static int
 serve(struct admin *a, int fd)
@@ -146,6 +158,7 @@ admin_new(struct control *c, char *why, size_t why_size)
 	a->streams = streams_new(c);
 	if (a->http == NULL || a->streams == NULL)
 		goto fail;
+	evhttp_set_bevcb(a->http, new_requester, NULL);
 	evhttp_set_gencb(a->http, on_request, a);
 	evhttp_set_timeout(a->http, REQUESTER_TIMEOUT);
 	evhttp_set_max_headers_size(a->http, HEAD_MAX);
