@@ -2,6 +2,7 @@
 #include "load/metrics.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <inttypes.h>
@@ -233,6 +234,17 @@ metrics_on_request(struct evhttp_request *request, void *arg)
 		evbuffer_free(out);
 }
 
+/*
+ * One that closes its socket itself, when it polls it no longer. evhttp closes
+ * it before: by then another thread may have got one of that number.
+ */
+static struct bufferevent *
+new_requester(struct event_base *base, void *arg)
+{
+	(void)arg;
+	return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+}
+
 struct metrics *
 metrics_serve(struct event_base *base, const char *address,
     const struct trial *trial, struct runner *const *runners, size_t n,
@@ -257,6 +269,7 @@ metrics_serve(struct event_base *base, const char *address,
 	m->http = evhttp_new(base);
 	address_ip(&a.sa, ip, sizeof ip);
 	if (m->http != NULL) {
+		evhttp_set_bevcb(m->http, new_requester, NULL);
 		evhttp_set_allowed_methods(
 		    m->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 		if (evhttp_set_cb(m->http, "/metrics", metrics_on_request, m) ==
