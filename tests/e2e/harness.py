@@ -191,9 +191,11 @@ class Proxy:
                     if v["name"] == name)
 
     def pods(self, version, of="shop"):
-        """States by port."""
-        return {int(p["address"].rsplit(":", 1)[1]): p["state"]
-                for p in self.version(version, of)["pods"]}
+        """States by port, such that every worker goes by them."""
+        shop = wait_for(lambda: (s := self.status(of))["in_force"] and s,
+                        "what workers go by")
+        (pods,) = [v["pods"] for v in shop["versions"] if v["name"] == version]
+        return {int(p["address"].rsplit(":", 1)[1]): p["state"] for p in pods}
 
     def inflight(self, of="shop"):
         return sum(p["inflight"] for v in self.status(of)["versions"]

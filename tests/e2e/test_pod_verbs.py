@@ -38,7 +38,9 @@ def listed(p, version="v1"):
 
 
 def state(p, port, version="v1"):
+    """Such that every worker goes by it."""
     found = listed(p, version).get(port)
+    wait_for(lambda: p.status()["in_force"], "workers go by that")
     return found["state"] if found else "gone"
 
 

@@ -231,7 +231,7 @@ def test_health_checks_are_over_tls(shop, pod, certs):
         certs, certs.leaf("inner", "shop.internal")))
     p = shop({"v1": [good.port, bad.port]}, workers=1, service={
         "tls": {"ca": certs.ca},
-        "health": {"interval": "50ms", "rise": 1, "fall": 1}})
+        "health": {"interval": "50ms", "rise": 1, "fall": 3}})
     wait_for(lambda: p.pods("v1")[good.port] == "up", "the good one is up")
     assert p.pods("v1")[bad.port] != "up"
     assert get(p.port).status == 200
