@@ -130,7 +130,10 @@ waiting_keep_up(struct txn *t)
 {
 	if (is_behind(t))
 		catch_up(t);
-	if (!t->version_lost || take_stable(t))
+	if (!t->version_lost && t->version->nready > 0)
+		return true;
+	/* where it may not go there, a pod it had is better than none */
+	if (take_stable(t) || !t->version_lost)
 		return true;
 	refuse(t, ERR_NO_POD);
 	return false;

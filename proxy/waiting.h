@@ -41,8 +41,8 @@ void waiting_enter(struct txn *t);
 void waiting_leave(struct txn *t);
 /*
  * One that was tried before goes on by the worker's plan: the pods of the plan
- * that it came by may be gone. Without its version it goes where `empty` says;
- * false: nowhere, which is answered.
+ * that it came by may be gone. Without its version, or a pod of it that is up,
+ * it goes where `empty` says; false: nowhere, which is answered.
  */
 bool waiting_keep_up(struct txn *t);
 /*

@@ -9,6 +9,7 @@ import launching
 from client import Client, Load, get, request
 from harness import PATIENCE, UnixConnection, service, wait_for
 from launching import Asking, config, pods_of, wait_up
+from pods import answer
 from test_pod_verbs import Later, address, ask_slowly, listed, state
 from test_reload import reload
 
@@ -234,6 +235,25 @@ def test_a_retry_without_its_version_goes_where_empty_says(shop, gate, app):
             slow.open()
             assert c.response().status == status
         wait_for(lambda: len(moves(p, slow.port, 2)) == 2, "it has gone")
+
+
+def test_a_retry_leaves_a_version_that_is_down(shop, gate, app):
+    """Its connection was an idle one, which is excused."""
+    slow, other = breaking(gate()), app("2").port
+    well = slow.pod.respond
+    p = shop({"v2": [other], "v1": [slow.port]}, workers=1, service={
+        "weights": {"v1": 1, "v2": 0}, "health": {
+            "path": "/healthz", "interval": "50ms", "rise": 1, "fall": 1}})
+    p.wait_pods("v1", up=1)
+    p.wait_pods("v2", up=1)
+    assert get(p.port).json()["appVersion"] == "1"
+    with ask_slowly(p, slow.port) as c:
+        slow.pod.respond = lambda asked: (
+            answer(500) if asked.target == "/healthz" else well(asked))
+        p.wait_pods("v1", down=1)
+        slow.open()
+        got = c.response()
+        assert (got.status, got.json()["appVersion"]) == (200, "2")
 
 
 def test_a_copy_does_not_go_to_a_version_that_has_left(shop, pod, app):
