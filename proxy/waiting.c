@@ -125,11 +125,17 @@ go_elsewhere(struct txn *t)
 	return true;
 }
 
-bool
-waiting_keep_up(struct txn *t)
+void
+waiting_follow(struct txn *t)
 {
 	if (is_behind(t))
 		catch_up(t);
+}
+
+bool
+waiting_keep_up(struct txn *t)
+{
+	waiting_follow(t);
 	if (!t->version_lost && t->version->nready > 0)
 		return true;
 	/* where it may not go there, a pod it had is better than none */
@@ -300,13 +306,6 @@ waiting_enter_early(struct txn *t, const struct version *v)
 	return load_limited(most) && t->waited_us < patience_us &&
 	       waiting_line_up(
 		   t, v->tally, most->queue, patience_us - t->waited_us);
-}
-
-void
-waiting_follow(struct txn *t)
-{
-	if (is_behind(t))
-		catch_up(t);
 }
 
 /* A retry may come by a plan that has more, or less, room than there is. */
